@@ -19,7 +19,7 @@ from scipy.signal import resample_poly
 from audio2shape_core.errors import InputError
 
 SAMPLE_RATE = 16_000  # Hz
-# No more of a file is read: a sound that matters has been heard by then, and memory stays below half a gigabyte.
+# No more of a file is read: a sound that matters has been heard by then, and memory stays below 300 MB at 48 kHz.
 MAX_SECONDS = 300.0
 MIN_SECONDS = 0.1  # ten analysis frames; less is a click without a recognisable spectrum
 # Below this peak nothing was recorded: microphone hiss and 8-bit rounding lie under it, faint real events above.
@@ -89,7 +89,8 @@ def check_waveform(waveform: np.ndarray, sample_rate: int = SAMPLE_RATE, *, name
     if not np.isfinite(waveform).all():
         raise InputError(f"{name}: holds NaN or infinite samples, expected finite ones: export it again")
     waveform = _within_full_scale(waveform).astype(np.float32)
-    peak = _to_dbfs(np.abs(waveform - waveform.mean(dtype=np.float64)).max())
+    mean = waveform.mean(dtype=np.float64)
+    peak = _to_dbfs(max(waveform.max() - mean, mean - waveform.min()))
     if peak < SILENCE_DBFS:
         raise InputError(
             f"{name}: silent (peak {peak:.0f} dBFS), expected a peak above {SILENCE_DBFS:.0f} dBFS: "
@@ -135,7 +136,7 @@ def _to_dbfs(amplitude: float) -> float:
 
 
 def _within_full_scale(waveform: np.ndarray) -> np.ndarray:
-    peak = np.abs(waveform).max()
+    peak = max(waveform.max(), -waveform.min())
     return waveform / peak if peak > 1.0 else waveform
 
 
