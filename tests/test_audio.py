@@ -36,7 +36,9 @@ def test_any_rate_channels_and_format(tmp_path, rate, channels, kind, seconds, f
     path = tmp_path / f"sound.{suffix}"
     soundfile.write(path, np.repeat(tone(frequency, seconds, rate)[:, None], channels, axis=1), rate, subtype=subtype)
     heard = audio.load_audio(path)
-    assert heard.dtype == np.float32 and heard.ndim == 1 and np.abs(heard).max() <= 1
+    assert heard.dtype == np.float32
+    assert heard.ndim == 1
+    assert np.abs(heard).max() <= 1
     assert abs(len(heard) / audio.SAMPLE_RATE - seconds) < 2e-3
     assert loudest_frequency(heard) == pytest.approx(frequency, abs=1.0 / seconds)
     middle = heard[len(heard) // 4 : -len(heard) // 4]  # clear of the filter's edges
@@ -76,7 +78,8 @@ def test_long_files_are_read_only_as_far_as_needed(tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "MAX_SECONDS", 1.5)
     soundfile.write(tmp_path / "s.wav", np.concatenate([tone(300, 2, 16000), tone(900, 2, 16000)]), 16000)
     heard = audio.load_audio(tmp_path / "s.wav")
-    assert len(heard) == 24000 and loudest_frequency(heard) == pytest.approx(300, abs=1)
+    assert len(heard) == 24000
+    assert loudest_frequency(heard) == pytest.approx(300, abs=1)
 
 
 def damaged_header(path):
@@ -119,7 +122,10 @@ def test_bad_files_are_refused_in_one_line(tmp_path, case):
     with pytest.raises(InputError) as refusal:
         audio.load_audio(tmp_path / "sound.wav")
     message = str(refusal.value)
-    assert reason in message and "sound.wav" in message and "expected" in message and "\n" not in message
+    assert reason in message
+    assert "sound.wav" in message
+    assert "expected" in message
+    assert "\n" not in message
 
 
 def test_headerless_files_are_refused(tmp_path):
@@ -161,7 +167,8 @@ def test_window_of_nothing_is_refused():
 
 
 def test_levels():
-    assert audio.rms_dbfs(np.ones(10)) == 0 and audio.rms_dbfs(np.zeros(10)) == audio.rms_dbfs([]) == audio.FLOOR_DBFS
+    assert audio.rms_dbfs(np.ones(10)) == 0
+    assert audio.rms_dbfs(np.zeros(10)) == audio.rms_dbfs([]) == audio.FLOOR_DBFS
     assert audio.rms_dbfs(tone(100, 1, 16000, 1.0)) == pytest.approx(-3.01, abs=0.01)
 
 
@@ -178,7 +185,8 @@ def test_ring_matches_a_list(capacity, chunks, ask):
     assert len(ring) == min(capacity, len(twin))
     assert window.samples.tolist() == twin[len(twin) - size :]
     if twin:
-        assert window.end == clock and window.start == pytest.approx(clock - size / 100)
+        assert window.end == clock
+        assert window.start == pytest.approx(clock - size / 100)
 
 
 def test_ring_reports_lost_audio_and_forgets_on_request():
@@ -187,7 +195,8 @@ def test_ring_reports_lost_audio_and_forgets_on_request():
     assert ring.append(np.ones(10), 5.5) == pytest.approx(0.4)
     assert ring.append(np.ones(20), 5.6) == pytest.approx(-0.1)
     ring.clear()
-    assert len(ring) == 0 and len(ring.last(1.0).samples) == 0
+    assert len(ring) == 0
+    assert len(ring.last(1.0).samples) == 0
     assert ring.append(np.ones(10), 99.0) == 0  # nothing before it to be missing from
 
 
@@ -245,4 +254,5 @@ def test_onsets_do_not_depend_on_chunking(chunks):
     detector, found = audio.OnsetDetector(), []
     for piece in np.split(waveform, np.minimum(np.cumsum(chunks), len(waveform))):
         found += detector.process(piece)
-    assert found == audio.OnsetDetector().process(waveform) and len(found) == 2
+    assert found == audio.OnsetDetector().process(waveform)
+    assert len(found) == 2
