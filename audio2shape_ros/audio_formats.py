@@ -1,0 +1,121 @@
+"""Audio messages to samples: PCM of any usual format, any number of channels, cut anywhere between two bytes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from audio2shape_core.errors import InputError
+
+PCM = re.compile(r"([SUF])(8|16|24|32)(LE|BE)?")
+PCM_CODINGS = ("", "wave", "wav", "pcm", "raw")  # what audio_info calls uncompressed
+# PortAudio's sample formats, as mgonzs13/audio_common sends them: AudioInfo.format -> (field of AudioData, divisor).
+PORTAUDIO = {
+    1: ("float32_data", 1.0),
+    2: ("int32_data", 2.0**31),
+    8: ("int16_data", 2.0**15),
+    16: ("int8_data", 2.0**7),
+    32: ("uint8_data", 2.0**7),
+}
+
+
+@dataclass(frozen=True)
+class PcmFormat:
+    """sample_rate: Hz. channels: interleaved. sample_format: as GStreamer names it, S16LE for instance."""
+
+    sample_rate: int = 16000
+    channels: int = 1
+    sample_format: str = "S16LE"
+
+    def __post_init__(self) -> None:
+        if not 1000 <= self.sample_rate <= 384000 or not 1 <= self.channels <= 64:
+            raise InputError(
+                f"audio at {self.sample_rate} Hz with {self.channels} channels: expected 1000 to 384000 Hz and 1 to 64 "
+                "channels; check the microphone node's audio_info"
+            )
+        kind, bits, _ = self._parts()
+        if kind == "F" and bits != 32 or kind == "U" and bits != 8:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        raise InputError(
+            f"sample format {self.sample_format!r}: expected S8, U8, S16, S24, S32 or F32 with LE or BE; "
+            "set the microphone node's sample_format to S16LE"
+        )
+
+    def _parts(self) -> tuple[str, int, str]:
+        found = PCM.fullmatch(self.sample_format.upper())
+        if not found:
+            self._refuse()
+        return found[1], int(found[2]), ">" if found[3] == "BE" else "<"
+
+    @property
+    def frame_bytes(self) -> int:
+        return self._parts()[1] // 8 * self.channels
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """Whole frames of bytes -> (frames, channels) float32 in [-1, 1]."""
+        kind, bits, order = self._parts()
+        if bits == 24:
+            # Three bytes become the upper three of an int32, which keeps the sign.
+            raw = np.frombuffer(data, np.uint8).reshape(-1, 3)
+            wide = np.zeros((len(raw), 4), np.uint8)
+            wide[:, slice(1, 4) if order == "<" else slice(0, 3)] = raw
+            samples = wide.reshape(-1).view(f"{order}i4") / np.float32(2.0**31)
+        elif kind == "F":
+            samples = np.frombuffer(data, f"{order}f4")
+        elif kind == "U":
+            samples = (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / np.float32(128)
+        else:
+            samples = np.frombuffer(data, f"{order}i{bits // 8}") / np.float32(2.0 ** (bits - 1))
+        return np.asarray(samples, np.float32).reshape(-1, self.channels)
+
+
+@dataclass
+class PcmStream:
+    """Bytes of consecutive messages to frames. Microphone nodes cut anywhere, so the bytes of an unfinished frame wait
+    for the next message."""
+
+    format: PcmFormat
+    _rest: bytes = field(default=b"", init=False)
+
+    def feed(self, data: bytes) -> np.ndarray:
+        """-> (frames, channels) float32, possibly none."""
+        data = self._rest + data
+        whole = len(data) // self.format.frame_bytes * self.format.frame_bytes
+        self._rest = data[whole:]
+        return self.format.decode(data[:whole])
+
+
+def mix_down(frames: np.ndarray, channel: int) -> np.ndarray:
+    """(S, C) -> (S,) float32: one channel, or the average of all for -1. NaN and infinity become silence."""
+    if channel >= frames.shape[1]:
+        raise InputError(f"audio.channel is {channel}, expected 0 to {frames.shape[1] - 1}, or -1 for the average")
+    mono = frames.mean(axis=1) if channel < 0 else frames[:, channel]
+    return np.where(np.isfinite(mono), np.clip(mono, -1, 1), 0).astype(np.float32)
+
+
+def decode_portaudio(message) -> tuple[np.ndarray, int]:
+    """An audio_common_msgs/Audio of mgonzs13/audio_common -> ((S, C) float32, sample rate)."""
+    info = message.info
+    if info.format not in PORTAUDIO:
+        raise InputError(f"PortAudio format {info.format}: expected 1, 2, 8, 16 or 32; set the capturer's format to 8")
+    checked = PcmFormat(info.rate, info.channels)
+    name, divisor = PORTAUDIO[info.format]
+    samples = np.asarray(getattr(message.audio_data, name), np.float32)
+    if info.format == 32:
+        samples = samples - 128
+    whole = len(samples) // checked.channels * checked.channels
+    return (samples[:whole] / np.float32(divisor)).reshape(-1, checked.channels), info.rate
+
+
+def looks_like_mp3(data: bytes) -> bool:
+    """Whether bytes begin like an MPEG audio frame: sync word, a layer, a bit rate and a sample rate that exist."""
+    if data[:3] == b"ID3":
+        return True
+    if len(data) < 4 or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:
+        return False
+    version, layer, bitrate, rate = data[1] >> 3 & 3, data[1] >> 1 & 3, data[2] >> 4, data[2] >> 2 & 3
+    return version != 1 and layer != 0 and bitrate not in (0, 15) and rate != 3

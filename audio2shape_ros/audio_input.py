@@ -1,0 +1,225 @@
+"""The microphone: whichever audio_common_msgs there is, whatever it sends, into a ring of recent samples."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+
+from audio2shape_core.audio import AudioRing, Window, resample, rms_dbfs
+from audio2shape_core.errors import InputError
+from audio2shape_ros.audio_formats import (
+    PCM_CODINGS, PcmFormat, PcmStream, decode_portaudio, looks_like_mp3, mix_down,
+)  # fmt: skip
+from audio2shape_ros.parameters import Settings
+
+MODEL_RATE = 16_000
+RING_S = 12.0  # longer than the longest window
+GAP_S = 0.25  # beyond the jitter of receive times: sound was lost
+JUMP_S = 1.0  # the stream went elsewhere, for instance a bag that started again
+QUEUE = 200  # two seconds of messages at the 100 Hz of a small microphone buffer
+MP3_SUSPICIONS = 3  # messages in a row that start like MP3; PCM does so by chance now and then
+TYPES = {"audio_data_stamped": "AudioDataStamped", "audio_stamped": "AudioStamped", "audio_data": "AudioData"}
+MP3_REMEDY = (
+    "the microphone sends mp3, expected PCM: start it with capture_wave.launch.xml or its parameter format:=wave"
+)
+
+
+def message_type(kind: str) -> Any | None:
+    """The class behind audio.type, or None where the installed audio_common_msgs lacks it. Two packages share that
+    name, with different messages, so nothing is imported by name before it is known to be there."""
+    try:
+        messages = importlib.import_module("audio_common_msgs.msg")
+    except ImportError:
+        return None
+    return getattr(messages, TYPES[kind], None)
+
+
+def ros_drivers_family() -> bool:
+    return message_type("audio_data_stamped") is not None
+
+
+@dataclass
+class AudioStatus:
+    """What diagnostics tell about the input."""
+
+    kind: str = ""
+    reliability: str = ""
+    format: str = ""
+    stamp_source: str = ""
+    messages: int = 0
+    gaps: int = 0
+    clipped: int = 0
+    last_message: float = 0.0  # time.monotonic() of the latest
+    level_dbfs: float = -120.0
+    error: str = ""
+    coding: str = field(default="", repr=False)  # as audio_info tells it
+
+
+class AudioInput:
+    """Subscribes to `audio` and `audio_info` as their publishers require, and keeps the most recent sound.
+
+    `on_sound(samples, rate, end)` is called for every message: mono float32, Hz, seconds of the node's clock.
+    """
+
+    def __init__(self, node, settings: Settings, group, on_sound: Callable[[np.ndarray, int, float], None]) -> None:
+        self._node, self._settings, self._group, self._on_sound = node, settings, group, on_sound
+        self._lock = threading.Lock()
+        self._subscription = None
+        self._subscribed: tuple[str, bool] | None = None
+        self._stream: PcmStream | None = None
+        self._suspicions = 0
+        self.ring: AudioRing | None = None
+        self.status = AudioStatus()
+        self._infos = []
+        if ros_drivers_family():
+            from audio_common_msgs.msg import AudioInfo
+
+            for durability in (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE):
+                qos = QoSProfile(depth=1, durability=durability, reliability=ReliabilityPolicy.BEST_EFFORT)
+                if durability is DurabilityPolicy.TRANSIENT_LOCAL:
+                    qos.reliability = ReliabilityPolicy.RELIABLE
+                info = node.create_subscription(AudioInfo, "audio_info", self._on_info, qos, callback_group=group)
+                self._infos.append(info)
+        self._info: PcmFormat | None = None
+        self._timer = node.create_timer(0.5, self._follow_publishers, callback_group=group)
+        self._follow_publishers()
+
+    def close(self) -> None:
+        self._node.destroy_timer(self._timer)
+        for subscription in [*self._infos, self._subscription]:
+            if subscription is not None:
+                self._node.destroy_subscription(subscription)
+        self._infos, self._subscription = [], None
+
+    def window(self, seconds: float) -> Window | None:
+        """The newest sound at 16 kHz, with its times on the node's clock; None before any arrived."""
+        ring = self.ring
+        if ring is None or not len(ring):
+            return None
+        held = ring.last(seconds)
+        return Window(resample(held.samples, ring.sample_rate, MODEL_RATE), held.start, held.end)
+
+    def _follow_publishers(self) -> None:
+        """Subscribe with the type and reliability that the publishers of `audio` offer, again whenever that changes."""
+        wanted, asked_qos = self._settings["audio.type"], self._settings["audio.qos"]
+        topic = self._node.resolve_topic_name("audio")
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        kinds = [wanted] if wanted != "auto" else list(TYPES)
+        offered = [(k, [p for p in publishers if p.topic_type == f"audio_common_msgs/msg/{TYPES[k]}"]) for k in kinds]
+        kind, matching = next(((k, found) for k, found in offered if found), (wanted, []))
+        if kind == "auto":  # nobody publishes yet
+            if publishers:
+                self._complain(f"{topic} carries {publishers[0].topic_type}, expected a message of audio_common_msgs")
+            return
+        if not matching and self._subscription is not None:
+            return  # the publisher left; it may come back as it was
+        kind_class = message_type(kind)
+        if kind_class is None:
+            self._complain(f"{TYPES[kind]} is not in the installed audio_common_msgs: build and source the package that has it")
+            return
+        reliable = bool(matching) and all(p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in matching)
+        if asked_qos != "auto":
+            reliable = asked_qos == "reliable"
+        if (kind, reliable) == self._subscribed:
+            return
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        on_message = {
+            "audio_data": self._on_data, "audio_data_stamped": self._on_data_stamped, "audio_stamped": self._on_stamped,
+        }[kind]  # fmt: skip
+        self._subscription = self._node.create_subscription(
+            kind_class, "audio", self._guard(on_message), QoSProfile(depth=QUEUE, reliability=policy),
+            callback_group=self._group,
+        )  # fmt: skip
+        self._subscribed = (kind, reliable)
+        self.status.kind, self.status.reliability = TYPES[kind], "reliable" if reliable else "best effort"
+        self._node.get_logger().info(f"listening to {topic}: {TYPES[kind]}, {self.status.reliability}")
+
+    def _guard(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
+        """A message that cannot be used is counted and explained; it never ends the node."""
+
+        def callback(message: Any) -> None:
+            with self._lock:
+                self.status.messages += 1
+                self.status.last_message = time.monotonic()
+                try:
+                    handle(message)
+                except InputError as error:
+                    self._complain(str(error))
+                except Exception as error:
+                    self._complain(f"audio message not understood: {type(error).__name__}: {error}")
+
+        return callback
+
+    def _complain(self, problem: str) -> None:
+        self.status.error = problem
+        self._node.get_logger().warning(problem, throttle_duration_sec=10.0)
+
+    def _now(self) -> float:
+        return self._node.get_clock().now().nanoseconds * 1e-9
+
+    def _on_info(self, message: Any) -> None:
+        with self._lock:
+            try:
+                self.status.coding = message.coding_format.lower()
+                told = PcmFormat(message.sample_rate, message.channels, message.sample_format or "S16LE")
+                if told != self._info:
+                    self._node.get_logger().info(f"audio_info: {told.sample_format} x {told.channels} at {told.sample_rate} Hz")
+                self._info = told
+            except InputError as error:
+                self._complain(f"audio_info: {error}")
+
+    def _on_data(self, message: Any) -> None:
+        self.status.stamp_source = "receive"
+        self._bytes(message.data, None)
+
+    def _on_data_stamped(self, message: Any) -> None:
+        self.status.stamp_source = "header"
+        self._bytes(message.audio.data, Time.from_msg(message.header.stamp).nanoseconds * 1e-9)
+
+    def _bytes(self, data: Any, start: float | None) -> None:
+        data = bytes(data)
+        self._suspicions = self._suspicions + 1 if looks_like_mp3(data) else 0
+        suspicious = not self.status.coding and self._suspicions >= MP3_SUSPICIONS
+        if self.status.coding not in PCM_CODINGS or suspicious:
+            raise InputError(MP3_REMEDY if suspicious else MP3_REMEDY.replace("mp3", self.status.coding, 1))
+        s = self._settings
+        told = self._info or PcmFormat(s["audio.sample_rate"], s["audio.channels"], s["audio.sample_format"])
+        if self._stream is None or self._stream.format != told:
+            self._stream = PcmStream(told)
+        self.status.format = f"{told.sample_format} x {told.channels} at {told.sample_rate} Hz"
+        self._frames(self._stream.feed(data), told.sample_rate, start)
+
+    def _on_stamped(self, message: Any) -> None:
+        self.status.stamp_source = "header"
+        frames, rate = decode_portaudio(message.audio)
+        self.status.format = f"PortAudio {message.audio.info.format} x {frames.shape[1]} at {rate} Hz"
+        self._frames(frames, rate, Time.from_msg(message.header.stamp).nanoseconds * 1e-9)
+
+    def _frames(self, frames: np.ndarray, rate: int, start: float | None) -> None:
+        """Keep (S, C) samples whose first sounded at `start`; without a stamp, the last one sounded now."""
+        mono = mix_down(frames, self._settings["audio.channel"])
+        if not len(mono):
+            return
+        end = self._now() if not start else start + len(mono) / rate
+        if self.ring is None or self.ring.sample_rate != rate:
+            self.ring = AudioRing(RING_S, rate)
+        gap = self.ring.append(mono, end)
+        if abs(gap) > GAP_S:
+            self.status.gaps += 1
+        if abs(gap) > JUMP_S:
+            self.ring.clear()
+            self.ring.append(mono, end)
+        self.status.clipped += int(np.count_nonzero(np.abs(mono) >= 0.999) > len(mono) // 100)
+        self.status.level_dbfs = rms_dbfs(mono)
+        self.status.error = ""
+        self._on_sound(mono, rate, end)

@@ -1,0 +1,166 @@
+"""Every parameter of the node, once: descriptors, defaults, config/generate.yaml and the README table come from here.
+
+    python -m audio2shape_ros.parameters yaml       the file config/generate.yaml
+    python -m audio2shape_ros.parameters markdown   the table of the README
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter. `low` and `high` are inclusive; `choices` lists the only values allowed; `fixed` ones are read
+    when the node is configured and cannot change before it is cleaned up."""
+
+    name: str
+    default: Any
+    description: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    fixed: bool = False
+
+    def problem(self, value: Any) -> str:
+        """Why `value` cannot be used, in one line; empty if it can."""
+        if self.choices and value not in self.choices:
+            return f"{self.name}: {value!r}, expected one of {', '.join(self.choices)}"
+        if self.low is not None and not (math.isfinite(value) and self.low <= value <= self.high):
+            return f"{self.name}: {value}, expected {self.low} to {self.high}"
+        return ""
+
+
+P = Parameter
+TABLE: tuple[Parameter, ...] = (
+    P("autostart", True, "Configure and activate without waiting for a lifecycle manager.", fixed=True),
+    P("device", "auto", "Where the model runs: auto (CUDA if there is one), cpu, cuda or cuda:N.", fixed=True),
+    P("cpu_threads", 0, "CPU threads of the model; 0 leaves one core to the sensors.", 0, 256, fixed=True),
+    P("weights_dir", "", "Folder of the three checkpoints; empty: the weights that ship.", fixed=True),
+    P("allow_random_weights", False, "Run untrained where weights are missing: meaningless shapes, for tests.", fixed=True),
+    P("audio.type", "auto", "Message type of the topic audio; auto takes what is published, stamped types first.",
+      choices=("auto", "audio_data", "audio_data_stamped", "audio_stamped")),
+    P("audio.qos", "auto", "Reliability asked of audio publishers; auto is reliable if all of them offer it.",
+      choices=("auto", "reliable", "best_effort")),
+    P("audio.sample_rate", 16000, "Hz, where no audio_info says otherwise.", 4000, 192000),
+    P("audio.channels", 1, "Interleaved channels, where no audio_info says otherwise.", 1, 64),
+    P("audio.sample_format", "S16LE", "Format of a sample, where no audio_info says otherwise.",
+      choices=("S8", "U8", "S16LE", "S16BE", "S24LE", "S24BE", "S32LE", "S32BE", "F32LE", "F32BE")),
+    P("audio.channel", -1, "Channel to listen to, from 0; -1 averages all of them.", -1, 63),
+    P("audio.window_s", 4.0, "Seconds of sound a shape is made from.", 0.5, 10.0),
+    P("audio.min_rms_dbfs", -50.0, "Quieter windows are silence and make no shape, dBFS.", -120.0, 0.0),
+    P("trigger.mode", "onset", "When to make a shape: continuous (every period), onset (when something begins to sound) "
+      "or on_demand (services and actions only).", choices=("continuous", "onset", "on_demand")),
+    P("trigger.period_s", 2.0, "Least seconds between two shapes of the modes continuous and onset.", 0.1, 3600.0),
+    P("trigger.listen_s", 2.0, "Seconds to listen on after an onset before a shape is made.", 0.1, 10.0),
+    P("trigger.onset_db", 12.0, "Rise above the background that counts as an onset, dB.", 3.0, 60.0),
+    P("trigger.min_confidence", 0.0, "Sounds recognised with less probability make no shape on their own; services and "
+      "actions always do.", 0.0, 1.0),
+    P("diffusion.steps", 0, "Denoising steps; 0: the checkpoint's own.", 0, 1000),
+    P("diffusion.guidance", -1.0, "Classifier-free guidance scale; -1: the checkpoint's own.", -1.0, 20.0),
+    P("diffusion.seed", 0, "Seed of every shape; -1 draws a new one each time.", -1, 2**31 - 1),
+    P("shape.num_points", 2048, "Points of the cloud before refinement.", 256, 262144),
+    P("shape.size_m", 0.0, "Longest extent of the shape in metres; 0: the usual size of what was heard.", 0.0, 100.0),
+    P("refine.enabled", True, "Fit the shape to the camera image when there is one.",),
+    P("refine.iterations", 200, "Gaussian optimisation steps; 0 is the same as refine.enabled: false.", 0, 5000),
+    P("refine.time_budget_s", 5.0, "Refinement stops after this many seconds with what it has.", 0.1, 600.0),
+    P("camera.transport", "raw", "raw: sensor_msgs/Image on image; compressed: CompressedImage on image/compressed.",
+      choices=("raw", "compressed")),
+    P("camera.rectified", "auto", "Whether images are free of distortion; auto: the topic name contains 'rect'.",
+      choices=("auto", "yes", "no")),
+    P("sync.max_slop_s", 0.5, "An image farther than this from the end of the sound is not used, seconds.", 0.0, 3600.0),
+    P("output.frame_id", "", "Frame of the cloud; empty: the camera's optical frame, or audio2shape without a camera."),
+    P("output.tf", False, "Broadcast a transform from the output frame to the shape (needs tf2_ros)."),
+    P("latency.budget_ms", 10000.0, "Diagnostics warn when sound to cloud takes longer, milliseconds.", 1.0, 600000.0),
+    P("goal_policy", "reject", "A second action goal while one runs: reject it, or preempt the first.",
+      choices=("reject", "preempt")),
+    P("export_dir", "~/audio2shape", "The only folder ~/save_shape writes to."),
+    P("diagnostics.period_s", 1.0, "Seconds between two messages on /diagnostics.", 0.1, 60.0, fixed=True),
+)  # fmt: skip
+BY_NAME: Mapping[str, Parameter] = {p.name: p for p in TABLE}
+
+
+class Settings:
+    """The node's current parameter values: `settings["audio.window_s"]`. Safe to read from any thread."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def update(self, changes: Mapping[str, Any]) -> None:
+        self._values = {**self._values, **changes}
+
+
+def first_problem(changes: Iterable[tuple[str, Any]], *, configured: bool) -> str:
+    """Why these changes cannot be made together, in one line; empty if they can."""
+    for name, value in changes:
+        parameter = BY_NAME.get(name)
+        if parameter is None:
+            continue  # not ours: use_sim_time, qos_overrides
+        if configured and parameter.fixed:
+            return f"{name} is read when the node is configured: run `ros2 lifecycle set ... cleanup` first"
+        if problem := parameter.problem(value):
+            return problem
+    return ""
+
+
+def declare(node) -> Settings:
+    """Declare every parameter on an rclpy node, with description and range. A value out of range stops the node here,
+    by rclpy's own exception, which names parameter and range."""
+    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+    values = {}
+    for p in TABLE:
+        descriptor = ParameterDescriptor(description=p.description)
+        if p.choices:
+            descriptor.additional_constraints = "one of " + ", ".join(p.choices)
+        if p.low is not None and isinstance(p.default, float):
+            descriptor.floating_point_range = [FloatingPointRange(from_value=float(p.low), to_value=float(p.high))]
+        elif p.low is not None:
+            descriptor.integer_range = [IntegerRange(from_value=int(p.low), to_value=int(p.high), step=1)]
+        values[p.name] = node.declare_parameter(p.name, p.default, descriptor).value
+    return Settings(values)
+
+
+def to_yaml() -> str:
+    """config/generate.yaml: every parameter at its default, with its description and range."""
+    lines = ["# Generated: python -m audio2shape_ros.parameters yaml", "/**:", "  ros__parameters:"]
+    groups: list[str] = []
+    for p in TABLE:
+        *path, leaf = p.name.split(".")
+        if path != groups:
+            groups = path
+            lines += ["    " + "  " * depth + f"{part}:" for depth, part in enumerate(path)]
+        indent = "    " + "  " * len(path)
+        lines += [f"{indent}# {p.description}{limits(p)}", f"{indent}{leaf}: {literal(p.default)}"]
+    return "\n".join(lines) + "\n"
+
+
+def to_markdown() -> str:
+    rows = ["| parameter | default | meaning |", "|---|---|---|"]
+    for p in TABLE:
+        note = " Fixed once configured." if p.fixed else ""
+        rows.append(f"| `{p.name}` | `{literal(p.default)}` | {p.description}{limits(p)}{note} |")
+    return "\n".join(rows) + "\n"
+
+
+def limits(p: Parameter) -> str:
+    if p.choices:
+        return f" One of {', '.join(p.choices)}."
+    return "" if p.low is None else f" Range {p.low} to {p.high}."
+
+
+def literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(to_markdown() if sys.argv[1:] == ["markdown"] else to_yaml())
