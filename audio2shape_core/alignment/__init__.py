@@ -1,0 +1,1 @@
+"""Cross-modal alignment (paper III-A): audio, image and point cloud in one embedding space."""

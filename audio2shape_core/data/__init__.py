@@ -1,0 +1,1 @@
+"""Recordings, shapes and photographs: read, made, and paired."""

@@ -1,0 +1,1 @@
+"""Metrics with independent oracles, and the paper's tables."""

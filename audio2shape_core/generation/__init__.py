@@ -1,0 +1,1 @@
+"""Latent diffusion on a point-cloud VQ-VAE (paper III-B)."""

@@ -1,0 +1,52 @@
+"""The tri-encoder: three encoders, one space, and an anchor for every class name.
+
+Letters: B batch, T tokens, C channels, D embedding, K classes.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from audio2shape_core.alignment.audio_encoder import AudioEncoder
+from audio2shape_core.alignment.image_encoder import ImageEncoder
+from audio2shape_core.alignment.point_encoder import PointEncoder
+
+
+class TriEncoder(nn.Module):
+    """Audio, image and point encoders with class anchors between them (paper III-A).
+
+    `classes` are the names of the anchors, in order: the vocabulary first, then the outside sounds that training
+    shows as "something else".
+    """
+
+    MAX_SCALE = 50.0  # the temperature is learned, but never below 1/50: overconfidence is not alignment
+
+    def __init__(self, *, audio: AudioEncoder, image: ImageEncoder, point: PointEncoder, embed_dim: int, classes: tuple[str, ...]) -> None:
+        super().__init__()
+        self.audio, self.image, self.point = audio, image, point
+        self.classes = classes
+        self.anchor_table = nn.Parameter(torch.randn(len(classes), embed_dim))
+        self.log_scale = nn.Parameter(torch.tensor(10.0).log())
+
+    @property
+    def anchors(self) -> Tensor:  # (K, D), unit
+        return functional.normalize(self.anchor_table, dim=-1)
+
+    @property
+    def scale(self) -> Tensor:  # inverse temperature
+        return self.log_scale.exp().clamp(max=self.MAX_SCALE)
+
+    def class_probabilities(self, embedding: Tensor) -> Tensor:
+        """Softmax over all anchors: (B, D) -> (B, K)."""
+        return (self.scale * embedding @ self.anchors.T).softmax(-1)
+
+    def context(self, embedding: Tensor, tokens: Tensor) -> Tensor:
+        """What the denoiser attends to: (B, D), (B, T, C) -> (B, T + 2 D / C, C).
+
+        The audio tokens carry detail. The embedding says where in the shared space the sound lies. The third part is
+        that place drawn to the anchors: a sound on a class border still asks for one thing, not for a blend of two.
+        """
+        place = (2.0 * self.scale * embedding @ self.anchors.T).softmax(-1) @ self.anchors
+        size = tokens.shape[-1]
+        scaled = [part.unflatten(-1, (-1, size)) * size**0.5 for part in (embedding, place)]
+        return torch.cat([tokens, *scaled], dim=1)

@@ -1,0 +1,238 @@
+"""The command line: `audio2shape generate | train | evaluate | data | benchmark | doctor | view`.
+
+This file reads arguments and calls one function a command; each command's own module is imported only when it runs.
+Exit codes: 0 done, 2 bad input (one line on standard error), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from audio2shape_core import __version__
+from audio2shape_core.errors import InputError
+
+TASKS = ("align", "autoencode", "diffuse", "judge")
+EVALUATIONS = ("retrieval", "reconstruction", "generation", "refinement")
+
+
+def write_json(path: str | None, result: dict) -> None:
+    """Print a result, and write it to `path` (through a temporary name) where one is given."""
+    text = json.dumps(result, indent=2)
+    if path is None:
+        return
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text + "\n")
+        os.replace(temporary, target)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}; choose a folder that can be written") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(*paths: str | None) -> None:
+    """Refuse outputs that cannot be written before any work is done for them."""
+    for path in filter(None, paths):
+        folder = Path(path).resolve().parent
+        while not folder.exists():
+            folder = folder.parent
+        if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise InputError(f"cannot write {path}: expected a file in a folder that can be written; choose another")
+
+
+def read_image(path: str):
+    """(H, W, 3) or, with transparency, (H, W, 4) uint8 RGB(A) of a picture file."""
+    import cv2
+
+    if not Path(path).is_file():
+        raise InputError(f"no image at {path}; expected a PNG or JPEG file")
+    picture = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+    if picture is None or picture.dtype != "uint8":
+        raise InputError(f"{path} is not a picture OpenCV can read; expected an 8-bit PNG or JPEG")
+    if picture.ndim == 2:
+        return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
+    return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+
+
+def camera_of(args: argparse.Namespace, image):
+    """The camera that --fx --fy --cx --cy describe, or None where none of them is given."""
+    from audio2shape_core.camera import Camera
+
+    if args.fx is None and args.fy is None:
+        return None
+    height, width = image.shape[:2]
+    fx, fy = args.fx or args.fy, args.fy or args.fx
+    cx = width / 2 if args.cx is None else args.cx
+    cy = height / 2 if args.cy is None else args.cy
+    pose = Camera.default(width, height).world_to_camera
+    return Camera(width, height, fx, fy, cx, cy, pose)
+
+
+def progress_bar():
+    """A `progress` callback that draws one bar a stage on standard error, and its closer."""
+    from tqdm import tqdm
+
+    bars: dict[str, tqdm] = {}
+
+    def show(stage: str, step: int, total: int) -> None:
+        if stage not in bars:
+            bars[stage] = tqdm(total=total, desc=stage, disable=not sys.stderr.isatty(), leave=False)
+        bars[stage].update(step - bars[stage].n)
+
+    return show, lambda: [bar.close() for bar in bars.values()]
+
+
+def generate(args: argparse.Namespace) -> None:
+    check_writable(args.output, args.preview, args.json)
+    from audio2shape_core.audio import load_audio
+    from audio2shape_core.shape import SUFFIXES
+
+    if Path(args.output).suffix not in SUFFIXES:
+        raise InputError(f"--output {args.output}: expected a name ending in {', '.join(SUFFIXES)}")
+    start = time.perf_counter()
+    waveform = load_audio(args.audio)
+    decode_ms = 1000 * (time.perf_counter() - start)
+    image = read_image(args.image) if args.image else None
+    camera = camera_of(args, image) if args.image else None
+
+    from audio2shape_core.pipeline import AudioToShape
+
+    model = AudioToShape.load(args.weights, device=args.device)
+    show, close = progress_bar()
+    result = model.generate(
+        waveform, image=image, camera=camera, seed=args.seed, steps=args.steps, guidance=args.guidance,
+        num_points=args.num_points, refine_steps=args.refine_steps, time_budget_s=args.time_budget, progress=show,
+    )  # fmt: skip
+    close()
+    result.shape.save(args.output)
+    if args.preview:
+        from audio2shape_core.preview import save_preview
+
+        save_preview(Path(args.preview), waveform, result, image)
+    timings = {"decode": decode_ms, **result.timings_ms}
+    timings["total"] += decode_ms
+    write_json(args.json, {
+        "label": result.heard.label, "confidence": result.heard.confidence, "scores": result.heard.scores,
+        "timings_ms": {stage: round(ms, 2) for stage, ms in timings.items()}, "num_points": len(result.shape.points),
+        "seed": result.seed, "device": result.device, "weights_sha256": result.weights_sha256,
+        "refined": bool(result.refined and result.refined.accepted),
+        "camera_from_shape": result.shape.camera_from_shape.tolist(), "output": args.output,
+    })  # fmt: skip
+    note = "" if result.refined is None or result.refined.accepted else " (image not trusted: coarse shape kept)"
+    print(
+        f"{args.output}: {len(result.shape.points)} points, {result.heard.label} "
+        f"(confidence {result.heard.confidence:.2f}), {timings['total'] / 1000:.2f} s{note}"
+    )
+
+
+def train(args: argparse.Namespace) -> None:
+    from audio2shape_core.pipeline import choose_device
+    from audio2shape_core.presets import PRESETS
+
+    device, preset = choose_device(args.device), PRESETS[args.preset]
+    common = {"data": Path(args.data), "output": Path(args.output), "resume": args.resume, "device": device}
+    if args.task == "align":
+        from audio2shape_core.training.align import train_align as run
+    elif args.task == "autoencode":
+        from audio2shape_core.training.autoencode import train_autoencode as run
+    elif args.task == "diffuse":
+        from audio2shape_core.training.diffuse import train_diffuse as run
+
+        common["weights"] = Path(args.weights) if args.weights else Path(args.output)
+    else:
+        from audio2shape_core.training.judge import train_judge as run
+    print(run(preset, **common))
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    check_writable(args.json)
+    from audio2shape_core.evaluation import run
+
+    result = run.evaluate(
+        args.what, Path(args.data), args.split, weights=args.weights, device=args.device, sheet=args.sheet
+    )
+    write_json(args.json, result)
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", metavar="FILE", help="also write machine-readable results here")
+    parser.add_argument("--weights", metavar="DIR", help="folder of checkpoints (default: the ones that ship)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+
+
+def count(low: int, high: int):
+    """An argparse type: a whole number between two bounds."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{value} is out of range; expected {low} to {high}")
+        return value
+
+    parse.__name__ = "whole number"
+    return parse
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="audio2shape", description="Imagine the 3D shape of what is heard.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    p = commands.add_parser("generate", help="a sound in, a coloured point cloud out")
+    p.add_argument("audio", metavar="AUDIO", help="wav, flac, ogg or mp3, any rate, channels and length")
+    p.add_argument("--image", metavar="IMG", help="camera frame to refine the shape with (PNG or JPEG)")
+    for name, meaning in (("fx", "focal length"), ("fy", "focal length"), ("cx", "principal point"), ("cy", "principal point")):
+        p.add_argument(f"--{name}", type=float, help=f"{meaning} of the camera, pixels")
+    p.add_argument("--output", default="out.ply", metavar="FILE", help=".ply, .npz, .obj or .splat (default: out.ply)")
+    p.add_argument("--preview", metavar="PNG", help="also draw what was heard, imagined and refined")
+    p.add_argument("--seed", type=count(0, 2**31 - 1), default=0, help="same seed, same shape (default: 0)")
+    p.add_argument("--steps", type=count(1, 1000), help="diffusion steps (default: the checkpoint's)")
+    p.add_argument("--guidance", type=float, help="guidance scale, 1 = none (default: the checkpoint's)")
+    p.add_argument("--num-points", type=count(256, 262_144), default=2048, help="points of the coarse cloud")
+    p.add_argument("--refine-steps", type=count(0, 5000), default=300, help="3DGS steps with --image (default: 300)")
+    p.add_argument("--time-budget", type=float, metavar="S", help="stop refining after so many seconds")
+    add_common(p)
+    p.set_defaults(run=generate)
+
+    p = commands.add_parser("train", help="train one stage on a data set folder")
+    p.add_argument("task", choices=TASKS)
+    p.add_argument("--preset", default="tiny", choices=("tiny",))
+    p.add_argument("--data", required=True, metavar="DIR", help="folder with MANIFEST.csv, audio/, shapes/, photos/")
+    p.add_argument("--output", required=True, metavar="DIR", help="checkpoints, state and log go here")
+    p.add_argument("--resume", action="store_true", help="go on from the state in --output")
+    p.add_argument("--weights", metavar="DIR", help="trained align and autoencode checkpoints (default: --output)")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    p.set_defaults(run=train)
+
+    p = commands.add_parser("evaluate", help="measure on a split of a data set")
+    p.add_argument("what", choices=EVALUATIONS)
+    p.add_argument("--data", required=True, metavar="DIR")
+    p.add_argument("--split", default="test")
+    p.add_argument("--sheet", metavar="PNG", help="generation: also draw a contact sheet, a row a class")
+    add_common(p)
+    p.set_defaults(run=evaluate)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    try:
+        args.run(args)
+    except InputError as error:
+        print(f"audio2shape: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("audio2shape: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

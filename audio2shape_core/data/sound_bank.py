@@ -1,0 +1,105 @@
+"""Recordings in memory, by class, and the augmentation that training shows them through."""
+
+import numpy as np
+from scipy.signal import fftconvolve
+
+from audio2shape_core.audio import load_audio
+from audio2shape_core.data.manifest import Item
+from audio2shape_core.errors import InputError
+
+SAMPLE_RATE = 16_000
+
+
+class SoundBank:
+    """Waveforms of many recordings, kept as int16 (half the memory, no audible loss), drawn by class."""
+
+    def __init__(self, waveforms: list[np.ndarray], labels: list[str]) -> None:
+        self.waveforms = [np.round(np.clip(w, -1, 1) * 32767).astype(np.int16) for w in waveforms]
+        self.labels = np.array(labels)
+        self.by_label = {label: np.flatnonzero(self.labels == label) for label in sorted(set(labels))}
+
+    @classmethod
+    def read(cls, items: list[Item]) -> "SoundBank":
+        """Decode recordings; silent or damaged ones are left out, since a data set of thousands has a few."""
+        waveforms, labels = [], []
+        for item in items:
+            try:
+                waveforms.append(load_audio(item.path, sample_rate=SAMPLE_RATE))
+            except InputError:
+                continue
+            labels.append(item.label)
+        return cls(waveforms, labels)
+
+    def __add__(self, other: "SoundBank") -> "SoundBank":
+        joined = SoundBank([], [])
+        joined.waveforms = self.waveforms + other.waveforms
+        joined.labels = np.concatenate([self.labels, other.labels])
+        joined.by_label = {label: np.flatnonzero(joined.labels == label) for label in sorted(set(joined.labels))}
+        return joined
+
+    def waveform(self, index: int) -> np.ndarray:
+        return self.waveforms[index].astype(np.float32) / 32768
+
+    def draw(self, label: str, seconds: float, rng: np.random.Generator) -> np.ndarray:
+        """A random recording of a class, cut and augmented: (S,) float32."""
+        index = rng.choice(self.by_label[label])
+        return augment(self.waveform(index), int(seconds * SAMPLE_RATE), rng)
+
+
+def augment(waveform: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Speed, cut, reverb and background noise, each at random; loudness is left to the encoder's normalisation."""
+    if rng.random() < 0.5:
+        waveform = change_speed(waveform, rng.uniform(0.88, 1.14))
+    waveform = random_cut(waveform, size, rng)
+    if rng.random() < 0.25:
+        waveform = reverberate(waveform, rng.uniform(0.1, 0.7), rng)
+    if rng.random() < 0.35:
+        waveform = add_noise(waveform, rng.uniform(3.0, 30.0), rng)
+    return waveform.astype(np.float32)
+
+
+def change_speed(waveform: np.ndarray, factor: float) -> np.ndarray:
+    """Play `factor` times as fast (pitch moves along), by linear interpolation."""
+    positions = np.arange(0, len(waveform) - 1, factor)
+    return np.interp(positions, np.arange(len(waveform)), waveform)
+
+
+def random_cut(waveform: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """A random stretch of `size` samples; a shorter recording is repeated to length from a random start."""
+    if len(waveform) < size:
+        repeated = np.tile(waveform, -(-2 * size // len(waveform)))
+        start = rng.integers(len(waveform)) if rng.random() < 0.5 else 0
+        return repeated[start : start + size]
+    start = rng.integers(len(waveform) - size + 1)
+    return waveform[start : start + size]
+
+
+def reverberate(waveform: np.ndarray, rt60: float, rng: np.random.Generator) -> np.ndarray:
+    """Convolve with exponentially decaying noise whose level falls by 60 dB in `rt60` seconds."""
+    times = np.arange(int(rt60 * SAMPLE_RATE)) / SAMPLE_RATE
+    response = rng.standard_normal(len(times)) * 10.0 ** (-3.0 * times / rt60)
+    response *= rng.uniform(0.1, 0.5) / np.linalg.norm(response)
+    response[0] = 1.0
+    return fftconvolve(waveform, response)[: len(waveform)]
+
+
+def add_noise(waveform: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    """Add noise of a random spectral slope (white to brown) at a signal-to-noise ratio."""
+    spectrum = np.fft.rfft(rng.standard_normal(len(waveform)))
+    spectrum *= np.maximum(np.arange(len(spectrum)), 8.0) ** -rng.uniform(0.0, 1.0)
+    noise = np.fft.irfft(spectrum, len(waveform))
+    gain = np.sqrt(np.mean(waveform**2) / np.mean(noise**2)) * 10.0 ** (-snr_db / 20.0)
+    return waveform + gain * noise
+
+
+def mask_spectrogram(mel: np.ndarray, rng: np.random.Generator) -> None:
+    """SpecAugment in place on (M, F): two masked bands, one masked stretch, and a random tilt of the spectrum."""
+    bands, frames = mel.shape
+    mel += np.linspace(-1, 1, bands, dtype=np.float32)[:, None] * rng.normal(0, 0.25)
+    for _ in range(2):
+        width = rng.integers(bands // 8 + 1)
+        start = rng.integers(bands - width)
+        mel[start : start + width] = 0.0
+    width = rng.integers(frames // 5 + 1)
+    start = rng.integers(frames - width)
+    mel[:, start : start + width] = 0.0

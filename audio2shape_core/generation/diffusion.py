@@ -1,0 +1,87 @@
+"""Diffusion over standardised latents: the training loss (Eqs. 4 and 6) and guided sampling.
+
+Letters: B batch, T tokens, C channels, L context tokens.
+
+The network predicts velocity v = sqrt(a) noise - sqrt(1 - a) latent on a schedule whose last step is pure noise
+(zero terminal SNR), so that sampling starts from exactly what training showed. Schedulers are diffusers'.
+"""
+
+from collections.abc import Callable
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+from torch import Tensor
+
+from audio2shape_core.generation.denoiser import UNetDenoiser
+
+SCHEDULE = {
+    "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True, "timestep_spacing": "trailing",
+}  # fmt: skip
+
+
+def make_scheduler(sampler: str, train_steps: int):
+    """diffusers' scheduler of a sampler: ddpm, ddim, or dpm++ (second order, needs the fewest steps)."""
+    settings = {"num_train_timesteps": train_steps, **SCHEDULE}
+    if sampler == "ddpm":
+        return DDPMScheduler(clip_sample=False, **settings)
+    if sampler == "ddim":
+        return DDIMScheduler(clip_sample=False, set_alpha_to_one=True, **settings)
+    return DPMSolverMultistepScheduler(algorithm_type="dpmsolver++", solver_order=2, **settings)
+
+
+SAMPLERS = ("ddpm", "ddim", "dpm++")
+
+
+def diffusion_loss(
+    denoiser: UNetDenoiser, alphas: Tensor, latents: Tensor, context: Tensor, dropout: float, generator: torch.Generator
+) -> Tensor:
+    """Eq. 6 in its velocity form: latents (B, T, C), context (B, L, C'); `alphas` are cumulative products (steps,)."""
+    batch = len(latents)
+    steps = torch.randint(len(alphas), (batch,), generator=generator).to(latents.device)
+    noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+    heard = (torch.rand(batch, generator=generator) >= dropout).to(latents.device)
+    alpha = alphas[steps][:, None, None]
+    noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise  # Eq. 4, all its steps at once
+    velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
+    return (denoiser(noisy, steps, context, heard).float() - velocity).square().mean()
+
+
+@torch.inference_mode()
+def sample(
+    denoiser: UNetDenoiser,
+    context: Tensor,
+    shape: tuple[int, int],
+    *,
+    train_steps: int,
+    steps: int,
+    guidance: float,
+    generator: torch.Generator,
+    sampler: str = "dpm++",
+    on_step: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Standardised latents drawn for contexts (B, L, C'): (B, T, C), with (T, C) = `shape`.
+
+    guidance 1 follows the audio as learned; larger values push away from what would be drawn without it.
+    Noise is drawn on the CPU, so one seed gives one shape on every device.
+    """
+    scheduler = make_scheduler(sampler, train_steps)
+    scheduler.set_timesteps(steps)
+    batch = len(context)
+    noise = torch.randn((batch, *shape), generator=generator)
+    latents = noise.to(context.device)
+    heard = torch.ones(batch, dtype=torch.bool, device=context.device)
+    both = torch.cat([heard, ~heard])
+    for index, step in enumerate(scheduler.timesteps):
+        times = step.to(context.device).expand(batch)
+        if guidance == 1.0:
+            velocity = denoiser(latents, times, context, heard)
+        else:
+            pair = denoiser(latents.repeat(2, 1, 1), times.repeat(2), context.repeat(2, 1, 1), both)
+            with_audio, without = pair.chunk(2)
+            velocity = without + guidance * (with_audio - without)
+        extra = {} if sampler != "ddpm" else {"generator": generator}
+        latents = scheduler.step(velocity, step, latents, **extra).prev_sample
+        if on_step:
+            on_step(index + 1, len(scheduler.timesteps))
+    return latents

@@ -1,0 +1,88 @@
+"""Vector quantiser (paper Eq. 3): codebooks learned by exponential moving averages.
+
+Letters: B batch, T tokens, C latent channels, G codebooks, K codes, D = C / G channels a code.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """latents (B, T, C) with straight-through gradients; indices (B, T, G); commitment: scalar loss."""
+
+    latents: Tensor
+    indices: Tensor
+    commitment: Tensor
+
+
+class VectorQuantizer(nn.Module):
+    """Product quantiser: the latent is split into G parts, each replaced by the nearest of K codes.
+
+    Codes start at latents of the first batch, follow the running mean of what they are assigned (decay 0.99), and a
+    code that falls out of use is moved onto a latent of the current batch: otherwise most of a codebook dies.
+    """
+
+    DECAY = 0.99
+    DEAD_BELOW = 0.5  # running assignments a step under which a code counts as dead
+
+    def __init__(self, *, num_codebooks: int, codebook_size: int, latent_dim: int) -> None:
+        super().__init__()
+        width = latent_dim // num_codebooks
+        self.register_buffer("codes", torch.zeros(num_codebooks, codebook_size, width))
+        self.register_buffer("counts", torch.zeros(num_codebooks, codebook_size))
+        self.register_buffer("sums", torch.zeros(num_codebooks, codebook_size, width))
+        self.register_buffer("started", torch.tensor(False))
+
+    def forward(self, latents: Tensor) -> Quantized:  # (B, T, C)
+        num_codebooks, _, width = self.codes.shape
+        flat = latents.float().reshape(-1, num_codebooks, width).transpose(0, 1)  # (G, B*T, D)
+        if self.training and not self.started:
+            self._start(flat.detach())
+        indices = torch.cdist(flat.detach(), self.codes).argmin(-1)  # (G, B*T)
+        if self.training:
+            self._follow(flat.detach(), indices)
+        chosen = torch.gather(self.codes, 1, indices.unsqueeze(-1).expand(-1, -1, width))
+        quantized = chosen.transpose(0, 1).reshape(latents.shape)
+        commitment = functional.mse_loss(latents.float(), quantized)
+        straight_through = latents + (quantized - latents).detach()
+        return Quantized(straight_through, indices.T.unflatten(0, latents.shape[:2]), commitment)
+
+    @torch.no_grad()
+    def _start(self, flat: Tensor, rounds: int = 5) -> None:
+        """A few rounds of k-means from random latents of the first batch."""
+        size = self.codes.shape[1]
+        picks = torch.randint(flat.shape[1], (size,), device=flat.device)
+        self.codes.copy_(flat[:, picks])
+        for _ in range(rounds):
+            self.counts.zero_()
+            self.sums.zero_()
+            self._accumulate(flat, torch.cdist(flat, self.codes).argmin(-1), share=1.0)
+            used = self.counts > 0
+            self.codes[used] = self.sums[used] / self.counts[used].unsqueeze(-1)
+        self.counts.fill_(1.0)
+        self.sums.copy_(self.codes)
+        self.started.fill_(True)
+
+    @torch.no_grad()
+    def _accumulate(self, flat: Tensor, indices: Tensor, share: float) -> None:
+        """Add assignments and the latents assigned, weighted by `share`."""
+        self.counts.scatter_add_(1, indices, torch.full_like(indices, share, dtype=self.counts.dtype))
+        self.sums.scatter_add_(1, indices.unsqueeze(-1).expand_as(flat), share * flat)
+
+    @torch.no_grad()
+    def _follow(self, flat: Tensor, indices: Tensor) -> None:
+        """Move the running means, then the codes; restart dead codes."""
+        self.counts.mul_(self.DECAY)
+        self.sums.mul_(self.DECAY)
+        self._accumulate(flat, indices, share=1.0 - self.DECAY)
+        dead = self.counts < self.DEAD_BELOW * (1.0 - self.DECAY)
+        if dead.any():
+            book, code = dead.nonzero(as_tuple=True)
+            donors = flat[book, torch.randint(flat.shape[1], (len(book),), device=flat.device)]
+            self.counts[book, code] = 1.0 - self.DECAY
+            self.sums[book, code] = donors * (1.0 - self.DECAY)
+        self.codes.copy_(self.sums / self.counts.unsqueeze(-1))

@@ -1,0 +1,118 @@
+"""The one place where configurations become modules, and checkpoints become trained modules."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from audio2shape_core import checkpoint
+from audio2shape_core.alignment.audio_encoder import LogMel, LogMelEncoder
+from audio2shape_core.alignment.image_encoder import SmallImageEncoder
+from audio2shape_core.alignment.point_encoder import PointFeatures, PointNetEncoder
+from audio2shape_core.alignment.tri_encoder import TriEncoder
+from audio2shape_core.generation.denoiser import DenoiserBlock, Stage, UNetDenoiser
+from audio2shape_core.generation.quantizer import VectorQuantizer
+from audio2shape_core.generation.vqvae import CloudDecoder, CloudEncoder, PointCloudVQVAE, Upsample, attention_stack
+from audio2shape_core.presets import AlignmentConfig, AutoencoderConfig, DenoiserConfig
+
+
+class Scale(nn.Module):
+    """Multiply by a constant: unit embeddings are too small for a linear layer to tell classes apart quickly."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+def build_point_encoder(widths: tuple[int, ...], embed_dim: int) -> PointNetEncoder:
+    return PointNetEncoder(features=PointFeatures(widths=widths), width=widths[-1], embed_dim=embed_dim)
+
+
+def build_judge(widths: tuple[int, ...], num_classes: int) -> nn.Sequential:
+    """The independent classifier of point clouds (B, N, 3): class logits (B, K). It shares no weights with alignment."""
+    return nn.Sequential(build_point_encoder(widths, 256), Scale(16.0), nn.Linear(256, num_classes))
+
+
+def build_tri_encoder(config: AlignmentConfig, classes: tuple[str, ...]) -> TriEncoder:
+    log_mel = LogMel(sample_rate=config.sample_rate, n_fft=config.n_fft, hop=config.hop, num_mels=config.num_mels)
+    audio = LogMelEncoder(
+        log_mel=log_mel, widths=config.audio_widths, num_tokens=config.num_tokens, token_dim=config.token_dim,
+        embed_dim=config.embed_dim,
+    )  # fmt: skip
+    image = SmallImageEncoder(widths=config.image_widths, embed_dim=config.embed_dim)
+    point = build_point_encoder(config.point_widths, config.embed_dim)
+    return TriEncoder(audio=audio, image=image, point=point, embed_dim=config.embed_dim, classes=classes)
+
+
+def build_autoencoder(config: AutoencoderConfig, *, quantized: bool = True) -> PointCloudVQVAE:
+    """The PC-VQ-VAE, or with `quantized=False` the plain PC-VAE it is compared with (paper Table II)."""
+    c = config
+    encoder = CloudEncoder(
+        features=PointFeatures(widths=c.encoder_widths), feature_width=c.encoder_widths[-1], width=c.width,
+        blocks=attention_stack(c.width, c.num_heads, c.encoder_depth), num_tokens=c.num_tokens, latent_dim=c.latent_dim,
+    )  # fmt: skip
+    fine = c.width // 2
+    decoder = CloudDecoder(
+        blocks=attention_stack(c.width, c.num_heads, c.decoder_depth), width=c.width, num_tokens=c.num_tokens,
+        upsampling=nn.Sequential(Upsample(c.width, c.width, 2), Upsample(c.width, fine, 2)), head_width=fine,
+        points_per_token=c.num_points // (4 * c.num_tokens), latent_dim=c.latent_dim,
+    )  # fmt: skip
+    quantizer = None
+    if quantized:
+        quantizer = VectorQuantizer(
+            num_codebooks=c.num_codebooks, codebook_size=c.codebook_size, latent_dim=c.latent_dim
+        )
+    return PointCloudVQVAE(encoder=encoder, quantizer=quantizer, decoder=decoder, latent_dim=c.latent_dim)
+
+
+def build_denoiser(config: DenoiserConfig, *, num_tokens: int, latent_dim: int, context_dim: int) -> UNetDenoiser:
+    widths = config.widths
+
+    def stage(width: int, depth: int) -> Stage:
+        return Stage(DenoiserBlock(width, config.num_heads, context_dim, 4 * widths[0]) for _ in range(depth))
+
+    outer = list(zip(widths[:-1], config.depths[:-1]))
+    return UNetDenoiser(
+        down=nn.ModuleList(stage(w, d) for w, d in outer), middle=stage(widths[-1], config.depths[-1]),
+        up=nn.ModuleList(stage(w, d) for w, d in outer), widths=widths, num_tokens=num_tokens,
+        latent_dim=latent_dim, context_dim=context_dim,
+    )  # fmt: skip
+
+
+def read_config(cls, stored: dict):
+    """A frozen configuration from JSON, whose lists were tuples."""
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
+
+
+def load_tri_encoder(path: Path) -> tuple[TriEncoder, AlignmentConfig, checkpoint.Checkpoint]:
+    stored = checkpoint.load(path, "alignment")
+    config = read_config(AlignmentConfig, stored.config)
+    model = build_tri_encoder(config, tuple(stored.info["classes"]))
+    model.load_state_dict(stored.tensors)
+    return model.eval(), config, stored
+
+
+def load_autoencoder(path: Path) -> tuple[PointCloudVQVAE, AutoencoderConfig, checkpoint.Checkpoint]:
+    stored = checkpoint.load(path, "autoencoder")
+    config = read_config(AutoencoderConfig, stored.config)
+    model = build_autoencoder(config, quantized=stored.info["quantized"])
+    model.load_state_dict(stored.tensors)
+    return model.eval(), config, stored
+
+
+def load_denoiser(path: Path) -> tuple[UNetDenoiser, DenoiserConfig, checkpoint.Checkpoint]:
+    stored = checkpoint.load(path, "denoiser")
+    config = read_config(DenoiserConfig, stored.config)
+    model = build_denoiser(config, **stored.info["sizes"])
+    model.load_state_dict(stored.tensors)
+    return model.eval(), config, stored
+
+
+def load_judge(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
+    stored = checkpoint.load(path, "judge")
+    classes = tuple(stored.info["classes"])
+    model = build_judge(tuple(stored.info["widths"]), len(classes))
+    model.load_state_dict(stored.tensors)
+    return model.eval(), classes

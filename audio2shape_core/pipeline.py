@@ -1,0 +1,260 @@
+"""The whole way from sound to shape: listen, imagine, refine. The only file that knows all three stages.
+
+    model = AudioToShape.load()
+    generation = model.generate(load_audio("guitar.ogg"), seed=1)
+    generation.shape.save("guitar.ply")
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from audio2shape_core import models
+from audio2shape_core.alignment.tri_encoder import TriEncoder
+from audio2shape_core.audio import fit_window
+from audio2shape_core.camera import Camera
+from audio2shape_core.checkpoint import WEIGHTS
+from audio2shape_core.errors import InputError, Progress
+from audio2shape_core.generation.denoiser import UNetDenoiser
+from audio2shape_core.generation.diffusion import sample
+from audio2shape_core.generation.vqvae import PointCloudVQVAE
+from audio2shape_core.presets import AlignmentConfig, DenoiserConfig
+from audio2shape_core.refinement import Refined, refine
+from audio2shape_core.shape import Shape, resize_cloud
+from audio2shape_core.vocabulary import SIZE_M, VOCABULARY
+
+DEFAULT_VIEW = (256, 256)  # pixels of the camera assumed when there is none
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What listening gives. embedding: (512,), context: (L, C) for the denoiser, both float32; label: the most likely
+    class of the vocabulary; confidence: its probability among all sounds, unknown ones included; scores: of every class.
+    """
+
+    embedding: np.ndarray
+    context: torch.Tensor
+    label: str
+    confidence: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A finished run. `shape` is the refined cloud where an image was given and trusted, else the coarse one."""
+
+    shape: Shape
+    coarse: Shape
+    heard: Heard
+    refined: Refined | None
+    timings_ms: dict[str, float]
+    seed: int
+    device: str
+    weights_sha256: str
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto`, `cpu`, `cuda` or `cuda:N` -> a device that exists. Raises InputError for one that does not."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"unknown device {name!r}; expected auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"device {name!r} is not there ({torch.cuda.device_count()} CUDA devices); use --device auto")
+    return device
+
+
+class AudioToShape:
+    """The trained system. `load` builds it from checkpoints; the constructor takes the built parts."""
+
+    def __init__(
+        self,
+        *,
+        encoder: TriEncoder,
+        autoencoder: PointCloudVQVAE,
+        denoiser: UNetDenoiser,
+        alignment: AlignmentConfig,
+        diffusion: DenoiserConfig,
+        device: torch.device,
+        weights_sha256: str,
+    ) -> None:
+        self.encoder = encoder.to(device)
+        self.autoencoder = autoencoder.to(device)
+        self.denoiser = denoiser.to(device)
+        self.alignment, self.diffusion = alignment, diffusion
+        self.device, self.weights_sha256 = device, weights_sha256
+
+    @classmethod
+    def load(cls, weights: str | Path | None = None, *, device: str = "auto") -> AudioToShape:
+        """Load the checkpoints of a folder; without one, the weights that ship.
+
+        Raises InputError when a checkpoint is missing, damaged, or the device does not exist.
+        """
+        folder = Path(weights) if weights else WEIGHTS
+        place = choose_device(device)
+        encoder, alignment, first = models.load_tri_encoder(folder / "alignment.safetensors")
+        autoencoder, _, second = models.load_autoencoder(folder / "autoencoder.safetensors")
+        denoiser, diffusion, third = models.load_denoiser(folder / "denoiser.safetensors")
+        together = "".join(stored.sha256 for stored in (first, second, third))
+        return cls(
+            encoder=encoder, autoencoder=autoencoder, denoiser=denoiser, alignment=alignment, diffusion=diffusion,
+            device=place, weights_sha256=hashlib.sha256(together.encode()).hexdigest(),
+        )  # fmt: skip
+
+    @torch.inference_mode()
+    def listen(self, waveform: np.ndarray) -> Heard:
+        """Understand a sound: (S,) float32 mono at 16 kHz in [-1, 1]. Of a long one, the loudest window counts."""
+        window = fit_window(waveform, self.alignment.window_s, self.alignment.sample_rate)
+        embedding, tokens = self.encoder.audio(torch.from_numpy(window)[None].to(self.device))
+        probabilities = self.encoder.class_probabilities(embedding)[0].tolist()
+        scores = dict(zip(self.encoder.classes, probabilities))
+        known = {label: scores[label] for label in self.encoder.classes if label in VOCABULARY}
+        label = max(known, key=known.get)
+        context = self.encoder.context(embedding, tokens)[0]
+        return Heard(embedding[0].cpu().numpy(), context, label, known[label], known)
+
+    @torch.inference_mode()
+    def imagine(
+        self,
+        heard: Heard,
+        *,
+        seed: int = 0,
+        steps: int | None = None,
+        guidance: float | None = None,
+        num_points: int = 2048,
+        progress: Progress | None = None,
+    ) -> Shape:
+        """Draw a shape for what was heard; one seed, one shape. Steps and guidance default to the checkpoint's."""
+        generator = torch.Generator().manual_seed(seed)
+        size = (self.denoiser.position.shape[0], self.autoencoder.latent_mean.shape[0])
+        latents = sample(
+            self.denoiser,
+            heard.context[None],
+            size,
+            train_steps=self.diffusion.train_steps,
+            steps=self.diffusion.sample_steps if steps is None else steps,
+            guidance=self.diffusion.guidance if guidance is None else guidance,
+            generator=generator,
+            on_step=progress and (lambda step, total: progress("diffuse", step, total)),
+        )
+        points, colors = (part[0].float().cpu().numpy() for part in self.autoencoder.decode(latents))
+        points, origin = resize_cloud(points, num_points, np.random.default_rng(seed))
+        if progress:
+            progress("decode_shape", 1, 1)
+        shape = Shape(
+            points=points,
+            colors=np.round(colors[origin] * 255).astype(np.uint8),
+            confidence=np.float32(heard.confidence) * isolation(points),
+            label=heard.label,
+            scores=heard.scores,
+        )
+        return place(shape, Camera.default(*DEFAULT_VIEW))
+
+    def refine(
+        self,
+        shape: Shape,
+        image: np.ndarray,
+        *,
+        camera: Camera | None = None,
+        iterations: int = 300,
+        time_budget_s: float | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> tuple[Shape, Refined]:
+        """Fit a coarse shape to an image (H, W, 3) uint8 RGB with 3D Gaussians.
+
+        `camera` gives the intrinsics. Returns the refined shape, or the coarse one where the image was not trusted.
+        """
+        fitted = refine(
+            shape.points, shape.colors, image, camera=camera, iterations=iterations, time_budget_s=time_budget_s,
+            seed=seed, device=str(self.device), progress=progress,
+        )  # fmt: skip
+        if not fitted.accepted:
+            return shape, fitted
+        trust = np.float32(max(shape.confidence.max(), 1e-6))  # how sure the label is; the fit adds its own measure
+        better = replace(
+            shape, points=fitted.points, colors=fitted.colors, confidence=trust * fitted.confidence,
+            gaussians=fitted.gaussians,
+        )  # fmt: skip
+        return place(better, fitted.camera), fitted
+
+    def generate(
+        self,
+        waveform: np.ndarray,
+        *,
+        image: np.ndarray | None = None,
+        camera: Camera | None = None,
+        seed: int = 0,
+        steps: int | None = None,
+        guidance: float | None = None,
+        num_points: int = 2048,
+        refine_steps: int = 300,
+        time_budget_s: float | None = None,
+        progress: Progress | None = None,
+    ) -> Generation:
+        """Listen, imagine and, with an image, refine. `progress` is called at every step and may raise Cancelled."""
+        timings: dict[str, float] = {}
+
+        @contextmanager
+        def timed(stage: str) -> Iterator[None]:
+            start = time.perf_counter()
+            yield
+            timings[stage] = 1000 * (time.perf_counter() - start)
+
+        marks: dict[str, float] = {}
+
+        def watch(stage: str, step: int, total: int) -> None:
+            marks[stage] = time.perf_counter()
+            if progress:
+                progress(stage, step, total)
+
+        with timed("total"):
+            with timed("encode"):
+                heard = self.listen(waveform)
+                watch("encode", 1, 1)
+            start = time.perf_counter()
+            coarse = self.imagine(
+                heard, seed=seed, steps=steps, guidance=guidance, num_points=num_points, progress=watch
+            )
+            timings["diffuse"] = 1000 * (marks["diffuse"] - start)
+            timings["decode_shape"] = 1000 * (time.perf_counter() - marks["diffuse"])
+            shape, refined = coarse, None
+            timings["pose"] = timings["refine"] = 0.0
+            if image is not None and refine_steps > 0:
+                with timed("refine"):
+                    shape, refined = self.refine(
+                        coarse, image, camera=camera, iterations=refine_steps, time_budget_s=time_budget_s, seed=seed,
+                        progress=watch,
+                    )  # fmt: skip
+                timings["pose"] = 1000 * refined.seconds.get("pose", 0.0)
+                timings["refine"] -= timings["pose"]
+        return Generation(shape, coarse, heard, refined, timings, seed, str(self.device), self.weights_sha256)
+
+
+def isolation(points: np.ndarray) -> np.ndarray:
+    """How well each point is held by its neighbours: (N, 3) -> (N,) float32 in (0, 1], 1 for a typical point.
+
+    A stray point of a generated cloud lies several times farther from its fourth neighbour than most do.
+    """
+    distance = cKDTree(points).query(points, k=5)[0][:, -1]
+    return np.minimum(1.0, 1.5 * np.median(distance) / np.maximum(distance, 1e-9)).astype(np.float32)
+
+
+def place(shape: Shape, camera: Camera) -> Shape:
+    """Put a shape before a camera, in metres: a single view cannot tell scale, so the usual size of its class does."""
+    extent = float(np.ptp(shape.points, axis=0).max())
+    scale = SIZE_M[shape.label] / max(extent, 1e-6)
+    matrix = camera.world_to_camera.copy()
+    matrix[:3] *= scale
+    return replace(shape, camera_from_shape=matrix)

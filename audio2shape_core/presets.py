@@ -1,0 +1,85 @@
+"""Presets: everything that sizes a model or its training, as frozen data (DESIGN section 3)."""
+
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(frozen=True)
+class AlignmentConfig:
+    """Sizes of the three encoders (paper III-A)."""
+
+    sample_rate: int = 16_000  # Hz
+    window_s: float = 4.0  # length of sound the encoder is shown
+    num_mels: int = 64
+    n_fft: int = 1024  # 64 ms: long enough to tell neighbouring semitones above 200 Hz apart
+    hop: int = 320  # 20 ms
+    audio_widths: tuple[int, ...] = (32, 64, 128, 256)  # channels a stage; each stage halves time and frequency
+    image_widths: tuple[int, ...] = (24, 48, 96, 192)
+    image_size: int = 64  # pixels
+    point_widths: tuple[int, ...] = (64, 128, 256)
+    num_tokens: int = 8  # audio tokens along time: one key would make cross-attention a constant
+    token_dim: int = 256
+    embed_dim: int = 512
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Sizes of the PC-VQ-VAE (paper III-B, Eqs. 2 and 3)."""
+
+    num_points: int = 2048
+    num_tokens: int = 64
+    latent_dim: int = 16
+    num_codebooks: int = 2  # the latent is split into this many parts, each with a codebook of its own
+    codebook_size: int = 512
+    encoder_widths: tuple[int, ...] = (64, 128)
+    width: int = 192
+    num_heads: int = 6
+    encoder_depth: int = 2
+    decoder_depth: int = 4
+    commitment: float = 0.25
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Sizes of the UNet denoiser (paper III-B, Eqs. 4 to 6)."""
+
+    widths: tuple[int, ...] = (128, 192, 256)  # one entry a resolution: 64, 32, 16 tokens
+    depths: tuple[int, ...] = (1, 1, 2)  # transformer blocks a resolution
+    num_heads: int = 4
+    train_steps: int = 1000  # T of Eq. 4
+    sample_steps: int = 20
+    guidance: float = 2.0
+    condition_dropout: float = 0.1  # share of training samples that see no audio (classifier-free guidance)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One training recipe: optimiser, length, batch."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    warmup_steps: int = 200
+    ema_decay: float = 0.999
+    clip_norm: float = 1.0
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A whole system: the sizes of its models and the recipes that train them."""
+
+    name: str
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
+    autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+    align: TrainingConfig = TrainingConfig(4000, 64, 1e-3, 1e-2)
+    autoencode: TrainingConfig = TrainingConfig(5000, 24, 8e-4, 1e-4)
+    diffuse: TrainingConfig = TrainingConfig(8000, 64, 6e-4, 1e-2)
+    judge: TrainingConfig = TrainingConfig(2500, 64, 1e-3, 1e-2)
+
+    def to_dict(self) -> dict:
+        """The preset as plain JSON-able data, as checkpoints carry it."""
+        return asdict(self)
+
+
+PRESETS = {"tiny": Preset("tiny")}

@@ -1,0 +1,87 @@
+"""One picture of one run: what was heard, the coarse cloud, the refined cloud, the camera beside the render."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from audio2shape_core.errors import InputError
+from audio2shape_core.pipeline import Generation
+from audio2shape_core.shape import Shape
+
+SAMPLE_RATE = 16_000
+
+
+def draw_cloud(axes, points: np.ndarray, colors: np.ndarray, title: str = "") -> None:
+    """Scatter a canonical cloud (N, 3) with colours (N, 3) uint8 on 3D axes, its front turned to the viewer."""
+    axes.scatter(*points.T, c=colors / 255.0, s=2400 / max(len(points), 600), depthshade=True, linewidths=0)
+    limits = (-0.75, 0.75)
+    axes.set(xlim=limits, ylim=limits, zlim=limits, title=title)
+    axes.set_box_aspect((1, 1, 1))
+    axes.view_init(elev=20, azim=35)
+    axes.set_axis_off()
+
+
+def draw_heard(figure: Figure, place, waveform: np.ndarray, scores: dict[str, float], sure: float) -> None:
+    """A spectrogram over a bar chart of the likeliest classes."""
+    upper, lower = place.subgridspec(2, 1, hspace=0.5).subplots()
+    upper.specgram(waveform + 1e-9, NFFT=512, Fs=SAMPLE_RATE, noverlap=256, cmap="magma", vmin=-140)
+    upper.set(title="heard", ylabel="Hz", xlabel="s")
+    best = sorted(scores, key=scores.get, reverse=True)[:5]
+    lower.barh(best[::-1], [scores[label] for label in best[::-1]], color="#3b6ea5")
+    lower.set(xlim=(0, 1), title=f"{best[0]}, confidence {sure:.2f}")
+
+
+def save_preview(path: Path, waveform: np.ndarray, generation: Generation, image: np.ndarray | None) -> None:
+    """Write the picture as PNG. waveform: (S,) at 16 kHz; image: (H, W, 3) uint8 RGB or None."""
+    refined = generation.refined
+    columns = 2 + (refined is not None) * 2
+    figure = Figure(figsize=(4.2 * columns, 4.4), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(1, columns)
+    draw_heard(figure, grid[0], waveform, generation.heard.scores, generation.heard.confidence)
+    coarse, shape = generation.coarse, generation.shape
+    title = f"imagined: {coarse.label}, {len(coarse.points)} points"
+    draw_cloud(figure.add_subplot(grid[1], projection="3d"), coarse.points, coarse.colors, title)
+    if refined is not None:
+        title = f"refined, {len(shape.points)} points" if refined.accepted else "image not trusted: coarse kept"
+        draw_cloud(figure.add_subplot(grid[2], projection="3d"), shape.points, shape.colors, title)
+        upper, lower = grid[3].subgridspec(2, 1).subplots()
+        upper.imshow(image)
+        lower.imshow(refined.rendering)
+        upper.set_title("camera")
+        lower.set_title("the Gaussians, rendered")
+        upper.set_axis_off()
+        lower.set_axis_off()
+    write_png(figure, path)
+
+
+def contact_sheet(rows: dict[str, list[Shape]], path: Path) -> None:
+    """A row a class, a column a shape: what a person should look at before believing a figure."""
+    columns = max(len(shapes) for shapes in rows.values())
+    figure = Figure(figsize=(1.9 * columns, 1.9 * len(rows)), dpi=80)
+    FigureCanvasAgg(figure)
+    for row, (label, shapes) in enumerate(rows.items()):
+        for column, shape in enumerate(shapes):
+            axes = figure.add_subplot(len(rows), columns, row * columns + column + 1, projection="3d")
+            draw_cloud(axes, shape.points, shape.colors, label if column == 0 else shape.label)
+    figure.subplots_adjust(0, 0, 1, 0.99, 0, 0.08)
+    write_png(figure, path)
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    """Save through a temporary name. Raises InputError where that cannot be."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(temporary, format="png")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose a folder that can be written") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,67 @@
+"""Recipe: the PC-VQ-VAE (paper III-B), on real and procedural shapes."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audio2shape_core import checkpoint, models
+from audio2shape_core.data import shape_bank
+from audio2shape_core.generation.losses import chamfer_loss, gather, window_transport_loss
+from audio2shape_core.generation.ordering import morton_sort
+from audio2shape_core.presets import Preset
+from audio2shape_core.training.loop import fit
+from audio2shape_core.vocabulary import VOCABULARY
+
+TURN = 0.35  # radians of heading either way: the canonical pose is nearly kept, so latents stay easy to model
+
+
+def draw_clouds(bank: shape_bank.ShapeBank, size: int, turn: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """A class-balanced batch: labels (B,), augmented points (B, N, 3), colors (B, N, 3) in [0, 1], colored (B,)."""
+    labels = rng.choice(VOCABULARY, size)
+    chosen = [bank.draw(label, rng) for label in labels]
+    points = np.stack([shape_bank.augment(bank.points[i], rng, turn=turn) for i in chosen])
+    return labels, points, bank.colors[chosen].astype(np.float32) / 255, bank.colored[chosen]
+
+
+def train_autoencode(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device, quantized: bool = True) -> Path:
+    """Train the autoencoder; writes and returns `output/autoencoder.safetensors`."""
+    torch.manual_seed(0)
+    config, recipe = preset.autoencoder, preset.autoencode
+    bank = shape_bank.training_bank(data, output / "shapes.npz", config.num_points)
+    model = models.build_autoencoder(config, quantized=quantized)
+
+    def losses(step: int) -> dict[str, Tensor]:
+        _, points, colors, colored = draw_clouds(bank, recipe.batch_size, TURN, np.random.default_rng((1, step)))
+        target, order = morton_sort(torch.from_numpy(points).to(device))
+        colors = gather(torch.from_numpy(colors).to(device), order)
+        prediction, painted, quantized = model(target)
+        prediction, painted = prediction.float(), painted.float()
+        chamfer, partner = chamfer_loss(prediction, target)
+        color_error = (painted - gather(colors, partner)).abs().mean((1, 2))
+        return {
+            "chamfer": chamfer,
+            "transport": window_transport_loss(prediction, target, config.num_tokens),
+            "color": 0.1 * (color_error * torch.from_numpy(colored).to(device)).mean(),
+            "commitment": config.commitment * quantized.commitment,
+        }
+
+    average = fit(model, losses, recipe, output, resume=resume, device=device)
+    measure_latents(average, bank, device)
+    target = output / "autoencoder.safetensors"
+    info = {"quantized": quantized, "steps": recipe.steps}
+    checkpoint.save(target, "autoencoder", preset.to_dict()["autoencoder"], average.state_dict(), info)
+    return target
+
+
+@torch.inference_mode()
+def measure_latents(model, bank: shape_bank.ShapeBank, device: torch.device, batches: int = 24) -> None:
+    """Store per-channel mean and deviation of the latents, so that diffusion sees unit variance."""
+    latents = []
+    for step in range(batches):
+        _, points, _, _ = draw_clouds(bank, 32, TURN, np.random.default_rng((2, step)))
+        latents.append(model.encode(torch.from_numpy(points).to(device)).flatten(0, 1))
+    flat = torch.cat(latents)
+    model.latent_mean.copy_(flat.mean(0))
+    model.latent_std.copy_(flat.std(0))

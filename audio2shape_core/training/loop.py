@@ -1,0 +1,104 @@
+"""The one training loop: AdamW, warm-up and cosine decay, EMA weights, resumable, logged as JSON lines.
+
+A recipe gives the modules and a function `losses(step) -> {term: scalar}`; everything random in it is seeded by the
+step, so that a resumed run sees the batches it would have seen.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from audio2shape_core.presets import TrainingConfig
+
+SAVE_EVERY_S = 120.0
+
+
+def learning_rate(step: int, config: TrainingConfig) -> float:
+    """Linear warm-up, then half a cosine down to 2 % of the peak."""
+    warm = min(1.0, (step + 1) / config.warmup_steps)
+    done = step / config.steps
+    return config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def fast_precision(device: torch.device):
+    """bfloat16 where the hardware multiplies it natively (CUDA, or a CPU with AMX), float32 elsewhere."""
+    if device.type == "cuda" or torch.cpu._is_amx_tile_supported():
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()
+
+
+def fit(
+    model: nn.Module,
+    losses: Callable[[int], dict[str, Tensor]],
+    config: TrainingConfig,
+    output: Path,
+    *,
+    resume: bool,
+    device: torch.device,
+    after_step: Callable[[], None] | None = None,
+) -> nn.Module:
+    """Minimise the sum of the loss terms; returns the EMA copy of `model`, in eval mode.
+
+    State goes to `output/state.pt` every two minutes and at the end; the log to `output/log.jsonl`.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    model.to(device).train()
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=False)
+    decay = [p for p in model.parameters() if p.ndim >= 2]
+    plain = [p for p in model.parameters() if p.ndim < 2]  # biases, norms and temperatures are not decayed
+    groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+    state_file = output / "state.pt"
+    start = 0
+    if resume and state_file.is_file():
+        state = torch.load(state_file, map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        start = state["step"]
+
+    def save(step: int) -> None:
+        temporary = state_file.with_suffix(".part")
+        torch.save({"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, temporary)
+        os.replace(temporary, state_file)
+
+    smooth: dict[str, float] = {}
+    saved = time.monotonic()
+    bar = tqdm(range(start, config.steps), output.name, initial=start, total=config.steps, mininterval=5.0)
+    with (output / "log.jsonl").open("a") as log:
+        for step in bar:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, config)
+            with fast_precision(device):
+                terms = losses(step)
+            loss = sum(terms.values())
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+            optimizer.step()
+            average.update_parameters(model)
+            if after_step:
+                after_step()
+            for name, term in terms.items():
+                smooth[name] = 0.98 * smooth.get(name, term.item()) + 0.02 * term.item()
+            if (step + 1) % 100 == 0:
+                log.write(json.dumps({"step": step + 1, **{k: round(v, 5) for k, v in smooth.items()}}) + "\n")
+                log.flush()
+                bar.set_postfix({k: f"{v:.3f}" for k, v in smooth.items()}, refresh=False)
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                save(step + 1)
+                saved = time.monotonic()
+    save(max(start, config.steps))
+    # Normalisation statistics and codebooks are averages already: the EMA copy takes them as they stand.
+    for ours, theirs in zip(average.module.buffers(), model.buffers()):
+        ours.copy_(theirs)
+    return average.module.eval()
