@@ -9,8 +9,14 @@ I pairs of tile and splat, N splats, T tiles. F = 4 features of a splat: red, gr
 
 from __future__ import annotations
 
+import os
+
 import numba
 import numpy as np
+
+# Threads that wait for work must sleep: spinning ones fight the robot's other processes for the cores, and a frame then
+# takes ten times as long. The OpenMP runtime reads this when numba first starts it, which is after this line.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 TILE = 16
 ALPHA_MIN = np.float32(1 / 255)

@@ -1,0 +1,209 @@
+"""Where the camera stood: extrinsics from one image by render and compare.
+
+One image has no parallax, so structure from motion (paper III-C) has nothing to triangulate. Instead the coarse shape is
+drawn from all over the view sphere; the views whose silhouette and colours match best are refined by gradient through the
+rasteriser, and the best one is kept with a measure of how far to believe it. The distance is in canonical units: a
+monocular camera cannot tell a small near thing from a large far one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from audio2shape_core.camera import Camera, view_rotation
+from audio2shape_core.errors import Progress
+from audio2shape_core.refinement.foreground import Foreground
+from audio2shape_core.refinement.gaussians import Gaussians
+from audio2shape_core.refinement.rasterizer import render
+
+SEARCH_POINTS = 768
+SEARCH_SIDE, REFINE_SIDE = 32, 64  # pixels of the window around the object
+WINDOW_MARGIN = 0.3
+# The grid of views, degrees. Things are looked at from the side or from above, with the camera held upright.
+AZIMUTHS = np.arange(0, 360, 15)
+ELEVATIONS = (-15, 0, 15, 30, 50, 75)
+COLOR_WEIGHT = 0.5
+UPRIGHT_WEIGHT = 0.05  # cost of a roll of one radian
+# Rounds of gradient refinement: how many candidates take part, and for how many steps.
+ROUNDS = ((8, 12), (4, 16), (2, 40))
+# Overlap of silhouettes (intersection over union) at which nothing, and everything, is believed.
+OVERLAP_NONE, OVERLAP_FULL = 0.70, 0.92
+ACCEPT_CONFIDENCE = 0.3
+
+
+@dataclass(frozen=True)
+class PoseEstimate:
+    """camera: the given intrinsics with the estimated pose; residual: silhouette and colour error per pixel of the
+    object (0 is perfect); overlap: intersection over union of the silhouettes; confidence 0..1; accepted: whether the
+    pose should be used."""
+
+    camera: Camera
+    residual: float
+    overlap: float
+    confidence: float
+    accepted: bool
+
+
+def estimate_pose(
+    coarse: Gaussians, image: np.ndarray, foreground: Foreground, camera: Camera, *, progress: Progress | None = None
+) -> PoseEstimate:
+    """Find the pose from which `coarse` looks like the object in the image.
+
+    Arguments:
+        image: (H, W, 3) uint8 RGB.
+        camera: its intrinsics are used, its pose is not.
+        progress: called as progress("pose", step, total).
+    """
+    total = len(AZIMUTHS) * len(ELEVATIONS) + sum(count * steps for count, steps in ROUNDS)
+    tick = _Ticker(progress, total)
+    thin = _thinned(coarse)
+    small, large = (_Target.cut(image, foreground.mask, camera, side) for side in (SEARCH_SIDE, REFINE_SIDE))
+
+    candidates = []
+    for elevation in ELEVATIONS:
+        for azimuth in AZIMUTHS:
+            tick()
+            pose = _centred(thin, view_rotation(azimuth, elevation), small)
+            with torch.no_grad():
+                candidates.append((small.cost(thin, pose).item(), pose))
+    candidates.sort(key=lambda pair: pair[0])
+    for count, steps in ROUNDS:
+        candidates = [_descend(thin, pose, large, steps, tick) for _, pose in candidates[:count]]
+        candidates.sort(key=lambda pair: pair[0])
+
+    cost, pose = candidates[0]
+    overlap = large.overlap(thin, pose)
+    match = float(np.clip((overlap - OVERLAP_NONE) / (OVERLAP_FULL - OVERLAP_NONE), 0, 1))
+    confidence = match * foreground.confidence
+    matrix = pose.double().numpy()
+    left, _, right = np.linalg.svd(matrix[:3, :3])  # float32 descent leaves the rotation slightly off
+    matrix[:3, :3] = left @ right
+    return PoseEstimate(camera.with_pose(matrix), cost, overlap, confidence, confidence >= ACCEPT_CONFIDENCE)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The object in a small square window: colours over black (s, s, 3), mask (s, s), and the window's camera."""
+
+    color: Tensor
+    mask: Tensor
+    camera: Camera
+
+    @classmethod
+    def cut(cls, image: np.ndarray, mask: np.ndarray, camera: Camera, side: int) -> _Target:
+        rows, columns = np.nonzero(mask > 0.5)
+        low = np.array([columns.min(), rows.min()])
+        size = np.array([columns.max(), rows.max()]) + 1 - low
+        reach = int(np.ceil(size.max() * (1 + 2 * WINDOW_MARGIN)))
+        left, top = np.floor(low + size / 2 - reach / 2).astype(int)
+        view = camera.cropped(int(left), int(top), reach, reach).scaled(side / reach)
+        shift = np.array([[1.0, 0, -left], [0, 1.0, -top]])
+        layers = np.concatenate([image / np.float32(255) * mask[..., None], mask[..., None]], -1).astype(np.float32)
+        layers = cv2.warpAffine(layers, shift, (reach, reach))  # black outside the image
+        layers = torch.from_numpy(cv2.resize(layers, (side, side), interpolation=cv2.INTER_AREA))
+        return cls(layers[..., :3].contiguous(), layers[..., 3].contiguous(), view)
+
+    def cost(self, gaussians: Gaussians, pose: Tensor) -> Tensor:
+        """Silhouette and colour error and the upright prior, per pixel of the object."""
+        out = render(gaussians, self.camera, world_to_camera=pose)
+        silhouette = (out.alpha - self.mask).abs().sum()
+        color = (out.color - self.color).abs().mean(-1).sum()
+        roll = torch.atan2(pose[0, 2], (-pose[1, 2]).clamp(min=0.1))  # of the world's +z in the image
+        return (silhouette + COLOR_WEIGHT * color) / self.mask.sum() + UPRIGHT_WEIGHT * roll.abs()
+
+    def overlap(self, gaussians: Gaussians, pose: Tensor) -> float:
+        with torch.no_grad():
+            alpha = render(gaussians, self.camera, world_to_camera=pose).alpha
+        return (torch.minimum(alpha, self.mask).sum() / torch.maximum(alpha, self.mask).sum()).item()
+
+
+def _thinned(gaussians: Gaussians) -> Gaussians:
+    """At most SEARCH_POINTS of the Gaussians, widened to close the surface again."""
+    if len(gaussians) <= SEARCH_POINTS:
+        return gaussians.map(Tensor.detach)
+    points = gaussians.means.detach().numpy()
+    index = np.random.default_rng(0).choice(len(points), SEARCH_POINTS, replace=False)
+    colors = (255 * gaussians.colors.detach().numpy()[index]).astype(np.uint8)
+    return Gaussians.from_cloud(points[index], colors)
+
+
+def _centred(gaussians: Gaussians, rotation: np.ndarray, target: _Target) -> Tensor:
+    """(4, 4) pose with that rotation about the line of sight, placed so that the cloud covers the mask's bounding box."""
+    rows, columns = torch.nonzero(target.mask > 0.5).T.numpy()
+    low, high = np.array([columns.min(), rows.min()]), np.array([columns.max(), rows.max()]) + 1
+    focal, principal = (target.camera.fx, target.camera.fy), (target.camera.cx, target.camera.cy)
+    low, high = (low - principal) / focal, (high - principal) / focal  # on the plane z = 1
+    middle = (low + high) / 2
+    rotation = _toward(middle) @ rotation
+    points = gaussians.means.numpy() @ rotation.T
+    translation = np.array([*middle, 1.0]) * 4
+    for _ in range(3):  # perspective makes it slightly nonlinear
+        placed = points + translation
+        flat = placed[:, :2] / np.maximum(placed[:, 2:], 0.1)
+        found_low, found_high = np.percentile(flat, 1, axis=0), np.percentile(flat, 99, axis=0)
+        depth = translation[2] * np.sqrt(np.prod(found_high - found_low) / np.prod(high - low))
+        depth = max(depth, 1.1 - points[:, 2].min())
+        offset = translation[:2] / translation[2] + middle - (found_low + found_high) / 2
+        translation = np.array([*offset, 1.0]) * depth
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = rotation, translation
+    return torch.from_numpy(pose).float()
+
+
+def _toward(middle: np.ndarray) -> np.ndarray:
+    """(3, 3) rotation of the optical axis onto the line of sight through (x, y, 1)."""
+    sight = np.array([*middle, 1.0]) / np.linalg.norm([*middle, 1.0])
+    axis = np.cross((0, 0, 1.0), sight)
+    sine = np.linalg.norm(axis)
+    if sine < 1e-9:
+        return np.eye(3)
+    return cv2.Rodrigues(axis / sine * np.arctan2(sine, sight[2]))[0]
+
+
+def _descend(
+    gaussians: Gaussians, start: Tensor, target: _Target, steps: int, tick: _Ticker
+) -> tuple[float, Tensor]:
+    """Gradient descent on the pose; returns the lowest cost met and its pose."""
+    twist = torch.zeros(3, requires_grad=True)  # rotation about the shape's own axes
+    place = torch.stack([start[0, 3] / start[2, 3], start[1, 3] / start[2, 3], start[2, 3].log()]).requires_grad_()
+    optimizer = torch.optim.Adam([{"params": [twist], "lr": 0.03}, {"params": [place], "lr": 0.01}], betas=(0.8, 0.95))
+    best = (float("inf"), start)
+    for step in range(steps):
+        tick()
+        for group, rate in zip(optimizer.param_groups, (0.03, 0.01)):
+            group["lr"] = rate * (1 - 0.8 * step / steps)
+        pose = _compose(start, twist, place)
+        cost = target.cost(gaussians, pose)
+        if cost.item() < best[0]:
+            best = (cost.item(), pose.detach())
+        optimizer.zero_grad()
+        cost.backward()
+        optimizer.step()
+    return best
+
+
+def _compose(start: Tensor, twist: Tensor, place: Tensor) -> Tensor:
+    x, y, z = twist
+    o = torch.zeros(())
+    skew = torch.stack([o, -z, y, z, o, -x, -y, x, o]).view(3, 3)
+    depth = place[2].exp()
+    translation = torch.stack([place[0] * depth, place[1] * depth, depth])
+    top = torch.cat([start[:3, :3] @ torch.matrix_exp(skew), translation[:, None]], 1)
+    return torch.cat([top, torch.tensor([[0.0, 0, 0, 1]])])
+
+
+class _Ticker:
+    """Counts steps for the progress callback."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress, self.total, self.step = progress, total, 0
+
+    def __call__(self) -> None:
+        if self.progress:
+            self.progress("pose", self.step, self.total)
+        self.step += 1
