@@ -172,6 +172,7 @@ def test_levels():
     assert audio.rms_dbfs(tone(100, 1, 16000, 1.0)) == pytest.approx(-3.01, abs=0.01)
 
 
+@settings(deadline=None)
 @given(capacity=st.integers(1, 20), chunks=st.lists(st.integers(0, 50), max_size=12), ask=st.integers(0, 30))
 def test_ring_matches_a_list(capacity, chunks, ask):
     ring, twin, clock = audio.AudioRing(capacity / 100, sample_rate=100), [], 50.0

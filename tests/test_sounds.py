@@ -98,6 +98,7 @@ def test_resonance_has_unit_gain_at_its_peak():
     assert np.abs(signals.resonate(np.sin(2 * np.pi * 3000 * t), 900, 50)[-2000:]).max() < 0.05
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), seconds=st.floats(0.5, 8), many=st.booleans(), low=st.integers(21, 70))
 def test_phrases_stay_in_range_and_time(seed, seconds, many, low):
     notes = phrase(np.random.default_rng(seed), seconds, low, low + 30, many_voices=many)
