@@ -27,7 +27,7 @@ class VectorQuantizer(nn.Module):
     """
 
     DECAY = 0.99
-    DEAD_BELOW = 0.5  # running assignments a step under which a code counts as dead
+    DEAD_BELOW = 0.03  # assignments a step, averaged, under which a code counts as dead
 
     def __init__(self, *, num_codebooks: int, codebook_size: int, latent_dim: int) -> None:
         super().__init__()
@@ -79,10 +79,10 @@ class VectorQuantizer(nn.Module):
         self.counts.mul_(self.DECAY)
         self.sums.mul_(self.DECAY)
         self._accumulate(flat, indices, share=1.0 - self.DECAY)
-        dead = self.counts < self.DEAD_BELOW * (1.0 - self.DECAY)
+        dead = self.counts < self.DEAD_BELOW
         if dead.any():
             book, code = dead.nonzero(as_tuple=True)
             donors = flat[book, torch.randint(flat.shape[1], (len(book),), device=flat.device)]
-            self.counts[book, code] = 1.0 - self.DECAY
-            self.sums[book, code] = donors * (1.0 - self.DECAY)
+            self.counts[book, code] = 1.0
+            self.sums[book, code] = donors
         self.codes.copy_(self.sums / self.counts.unsqueeze(-1))

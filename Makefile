@@ -1,0 +1,54 @@
+# audio2shape: `make demo` on a fresh machine, `make test` for everything, `make ros-demo` for the node.
+# The ROS targets use the sourced ROS 2 distribution, or a real ROS 2 from Python wheels where there is none.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+ASSETS := audio2shape_core/assets
+
+.PHONY: help setup demo test ros-setup ros-build ros-demo benchmark lint clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | column -t -s ':'
+
+# A stamp file a step: run again, nothing is installed.
+.venv/.core: setup.py constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "audio2shape needs Python >= 3.10 with venv (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
+	@echo "installing the core into .venv (a few minutes the first time)"
+	$(PIP) -e .
+	@touch $@
+
+.venv/.test: .venv/.core
+	@echo "installing what the tests need"
+	$(PIP) -e '.[teachers,cuda,test]'
+	@touch $@
+
+.venv/.ros: .venv/.core requirements-ros-wheels.txt
+	@if [ -z "$$ROS_DISTRO" ]; then echo "installing ROS 2 wheels"; $(PIP) -r requirements-ros-wheels.txt; fi
+	@touch $@
+
+setup: .venv/.core ## create .venv with the command line tool in it
+
+demo: setup ## a real recording becomes a shape: out/shape.ply, out/shape.png, out/shape.json
+	$(BIN)/audio2shape generate $(ASSETS)/guitar.ogg --image $(ASSETS)/guitar.png \
+	  --output out/shape.ply --preview out/shape.png --json out/shape.json
+
+ros-setup: setup .venv/.ros
+
+ros-build: ros-setup ## build the ROS 2 package into build/ros
+	$(BIN)/python scripts/ros_workspace.py
+
+ros-demo: ros-build ## node, microphone and camera, listener in separate processes: out/ros-demo.png, out/ros-demo.json
+	$(BIN)/python scripts/ros_workspace.py -- python scripts/ros_demo.py
+
+test: .venv/.test ros-build ## every test, ROS graph included
+	$(BIN)/python scripts/ros_workspace.py -- python -m pytest
+
+benchmark: setup ## speed and memory on this machine: out/benchmark.json
+	$(BIN)/audio2shape benchmark --json out/benchmark.json
+
+lint: .venv/.test ## ruff
+	$(PIP) ruff
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+clean: ## remove everything that was made
+	rm -rf .venv build out *.egg-info

@@ -1,0 +1,129 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from audio2shape_core import models
+from audio2shape_core.generation.diffusion import SAMPLERS, diffusion_loss, make_scheduler, sample
+from audio2shape_core.generation.losses import chamfer_loss, nearest, window_transport_loss
+from audio2shape_core.generation.ordering import morton_sort
+from audio2shape_core.presets import PRESETS
+
+SMALL = dataclasses.replace(
+    PRESETS["tiny"].autoencoder, num_points=256, num_tokens=16, latent_dim=8, codebook_size=16, width=24, num_heads=2,
+    encoder_widths=(8, 16), encoder_depth=1, decoder_depth=1,
+)  # fmt: skip
+UNET = dataclasses.replace(PRESETS["tiny"].denoiser, widths=(16, 24), depths=(1, 1), num_heads=2)
+
+
+def build_unet():
+    torch.manual_seed(0)
+    return models.build_denoiser(UNET, num_tokens=16, latent_dim=8, context_dim=12)
+
+
+def test_autoencoder_gives_back_as_many_coloured_points():
+    model = models.build_autoencoder(SMALL)
+    points, colors, quantized = model(morton_sort(torch.rand(2, 256, 3) * 2 - 1)[0])
+    assert points.shape == colors.shape == (2, 256, 3)
+    assert quantized.indices.shape == (2, 16, 2)
+    assert 0 <= colors.min() <= colors.max() <= 1
+
+
+def test_encoding_does_not_depend_on_the_order_of_the_points():
+    model = models.build_autoencoder(SMALL).eval()
+    points = torch.rand(1, 256, 3) * 2 - 1
+    assert torch.allclose(model.encode(points), model.encode(points[:, torch.randperm(256)]), atol=1e-5)
+
+
+def test_decoding_quantises():
+    torch.manual_seed(0)
+    model = models.build_autoencoder(SMALL)
+    model(torch.rand(4, 256, 3))  # starts the codebooks
+    model.eval()
+    latents = model.encode(torch.rand(1, 256, 3))
+    snapped = model.quantizer(latents).latents
+    assert torch.allclose(model.decode(latents)[0], model.decode(snapped)[0], atol=1e-5)
+
+
+def test_chamfer_is_the_brute_force_one_and_differentiable():
+    a, b = torch.rand(2, 40, 3, requires_grad=True), torch.rand(2, 30, 3)
+    distances = torch.cdist(a, b)
+    expected = distances.min(2).values.mean() + distances.min(1).values.mean()
+    loss, partner = chamfer_loss(a, b)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
+    assert torch.equal(partner, distances.argmin(2))
+    loss.backward()
+    assert torch.isfinite(a.grad).all()
+
+
+def test_nearest_is_the_brute_force_one():
+    a, b = torch.randn(3, 50, 3), torch.randn(3, 60, 3)
+    assert torch.equal(nearest(a, b), torch.cdist(a, b).argmin(-1))
+
+
+def test_transport_sees_crowding_that_chamfer_forgives():
+    torch.manual_seed(0)
+    grid = torch.stack(torch.meshgrid(*[torch.linspace(-0.2, 0.2, 4)] * 2, indexing="ij"), -1).flatten(0, 1)
+    target = torch.cat([grid, torch.zeros(16, 1)], 1)[None]
+    crowded = target.clone()
+    crowded[:, 1::2] = target[:, ::2]  # half of the points sit on their neighbours
+    assert window_transport_loss(target, target, 1) < 0.7 * window_transport_loss(crowded, target, 1)
+
+
+def test_without_audio_the_context_does_not_matter():
+    unet = build_unet()
+    torch.nn.init.normal_(unet.leave[1].weight)
+    for block in unet.modules():
+        if hasattr(block, "modulation"):
+            torch.nn.init.normal_(block.modulation.weight, std=0.1)
+    noisy, steps = torch.randn(2, 16, 8), torch.tensor([10, 500])
+    contexts = torch.randn(2, 2, 5, 12)
+    deaf, hearing = torch.zeros(2, dtype=bool), torch.ones(2, dtype=bool)
+    assert torch.allclose(unet(noisy, steps, contexts[0], deaf), unet(noisy, steps, contexts[1], deaf))
+    assert not torch.allclose(unet(noisy, steps, contexts[0], hearing), unet(noisy, steps, contexts[1], hearing))
+
+
+def test_one_seed_one_sample():
+    unet, context = build_unet(), torch.randn(1, 5, 12)
+    torch.nn.init.normal_(unet.leave[1].weight, std=0.1)
+
+    def draw(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return sample(unet, context, (16, 8), train_steps=1000, steps=4, guidance=2.0, generator=generator)
+
+    assert torch.equal(draw(1), draw(1))
+    assert not torch.equal(draw(1), draw(2))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_perfect_denoiser_is_led_back_to_the_data(sampler):
+    """Where the data is one point, the right velocity is known: sampling must end on that point."""
+    target = torch.randn(1, 16, 8)
+    alphas = make_scheduler("ddpm", 1000).alphas_cumprod
+
+    def perfect(noisy, steps, context, heard):
+        alpha = alphas[steps][:, None, None]
+        noise = (noisy - alpha.sqrt() * target) / (1 - alpha).sqrt()
+        return alpha.sqrt() * noise - (1 - alpha).sqrt() * target
+
+    steps = []
+    drawn = sample(
+        perfect, torch.zeros(1, 1, 1), (16, 8), train_steps=1000, steps=50, guidance=1.0, sampler=sampler,
+        generator=torch.Generator().manual_seed(0), on_step=lambda step, total: steps.append((step, total)),
+    )  # fmt: skip
+    assert (drawn - target).abs().max() < 0.05
+    assert steps == [(i + 1, 50) for i in range(50)]
+
+
+def test_the_loss_of_a_silent_network_is_the_power_of_the_velocity():
+    alphas = make_scheduler("ddpm", 1000).alphas_cumprod
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(64, 16, 8)
+    loss = diffusion_loss(build_unet(), alphas, latents, torch.randn(64, 5, 12), 0.1, generator)
+    assert loss.item() == pytest.approx(1.0, abs=0.05)  # unit latents, unit noise: unit velocity
+
+
+def test_the_last_step_is_pure_noise():
+    assert make_scheduler("ddpm", 1000).alphas_cumprod[-1] == pytest.approx(0.0, abs=1e-6)
+    assert np.all(np.diff(make_scheduler("ddpm", 1000).alphas_cumprod) < 0)
