@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from audio2shape_core.camera import Camera
+from audio2shape_core.refinement import tile_kernels
 from audio2shape_core.refinement.dense import render_dense
 from audio2shape_core.refinement.gaussians import Gaussians
 from audio2shape_core.refinement.projection import EPS2D, project
@@ -120,19 +121,13 @@ def test_projection_matches_gsplat():
     assert torch.allclose(ours.conics[drawn], conics[0, drawn], rtol=1e-3, atol=1e-5)
 
 
-def test_same_bits_on_any_number_of_threads():
-    import numba
-
+def test_same_bits_on_any_number_of_threads(monkeypatch):
     gaussians = scene(15, count=500)
-    before = numba.get_num_threads()
-    first, first_gradients = render(gaussians, CAMERA), gradients(render, gaussians, CAMERA)
-    try:
-        numba.set_num_threads(1)
-        second, second_gradients = render(gaussians, CAMERA), gradients(render, gaussians, CAMERA)
-    finally:
-        numba.set_num_threads(before)
-    assert torch.equal(first.color, second.color)
-    assert all(torch.equal(first_gradients[k], second_gradients[k]) for k in first_gradients)
+    runs = []
+    for workers in (1, 4):
+        monkeypatch.setattr(tile_kernels, "WORKERS", workers)
+        runs.append({"color": render(gaussians, CAMERA).color} | gradients(render, gaussians, CAMERA))
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

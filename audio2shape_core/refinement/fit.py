@@ -16,7 +16,7 @@ from audio2shape_core.camera import Camera
 from audio2shape_core.errors import Progress
 from audio2shape_core.refinement.density import DensityControl, choose, double, weighted_residual
 from audio2shape_core.refinement.gaussians import Gaussians, spacing
-from audio2shape_core.refinement.rasterizer import render
+from audio2shape_core.refinement.rasterizer import one_torch_thread, render
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Fit:
     steps: int
 
 
+@one_torch_thread()
 def fit(
     coarse: Gaussians,
     target: Tensor,

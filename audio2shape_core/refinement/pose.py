@@ -19,7 +19,7 @@ from audio2shape_core.camera import Camera, view_rotation
 from audio2shape_core.errors import Progress
 from audio2shape_core.refinement.foreground import Foreground
 from audio2shape_core.refinement.gaussians import Gaussians
-from audio2shape_core.refinement.rasterizer import render
+from audio2shape_core.refinement.rasterizer import one_torch_thread, render
 
 SEARCH_POINTS = 768
 SEARCH_SIDE, REFINE_SIDE = 32, 64  # pixels of the window around the object
@@ -49,6 +49,7 @@ class PoseEstimate:
     accepted: bool
 
 
+@one_torch_thread()
 def estimate_pose(
     coarse: Gaussians, image: np.ndarray, foreground: Foreground, camera: Camera, *, progress: Progress | None = None
 ) -> PoseEstimate:

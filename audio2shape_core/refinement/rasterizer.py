@@ -6,6 +6,8 @@ stops at transmittance 1e-4, pixel centres are at +0.5.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -72,7 +74,7 @@ class _Blend(torch.autograd.Function):
         pairs, starts = sort_into_tiles(arrays[0], arrays[4], arrays[2][:, 3], width, height)
         image, alpha = blend(*arrays, pairs, starts, width, height)
         ctx.arrays = (*arrays, pairs, starts, image, alpha)
-        return torch.from_numpy(image.copy()), torch.from_numpy(alpha.copy())
+        return torch.from_numpy(image), torch.from_numpy(alpha)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -103,3 +105,15 @@ def _render_gsplat(
         packed=False,  # faster for one small object
     )
     return image[0], alpha[0, ..., 0], info["means2d"][0], info["radii"][0].amax(-1).float()
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Hold torch to one thread. Its operations on a few thousand Gaussians are too small to share out, and its waiting
+    threads would spin on the cores that the kernels need: with other processes about, steps took five times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

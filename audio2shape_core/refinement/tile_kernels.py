@@ -1,5 +1,8 @@
 """Blending of splats on the CPU: 16 x 16 pixel tiles, in parallel, with its gradient.
 
+Tiles are shared out to plain threads that sleep between frames. (numba's own OpenMP threads spin while they wait: on
+cores shared with a robot's other processes a frame took ten times as long.) Any number of callers may render at once.
+
 The inner loops run over the 16 pixels of a tile row without branches, so that the compiler turns them into vector
 instructions. Nothing is shared between tiles: gradients go to one row per (tile, splat) pair and are summed afterwards
 in a fixed order, so the same input gives the same bits on any number of threads.
@@ -9,19 +12,17 @@ I pairs of tile and splat, N splats, T tiles. F = 4 features of a splat: red, gr
 
 from __future__ import annotations
 
-import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
-
-# Threads that wait for work must sleep: spinning ones fight the robot's other processes for the cores, and a frame then
-# takes ten times as long. The OpenMP runtime reads this when numba first starts it, which is after this line.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 TILE = 16
 ALPHA_MIN = np.float32(1 / 255)
 ALPHA_MAX = np.float32(0.999)
 TRANSMITTANCE_MIN = np.float32(1e-4)
+STRIPS_PER_THREAD = 4
 GRADIENTS = 10  # per pair: mean x y, conic xx xy yy, opacity, four features
 
 # Sums may be reordered and fused, which vector code needs; NaN and infinity keep their meaning.
@@ -87,16 +88,11 @@ def _falloff(distance):
     return e * e
 
 
-@compiled(parallel=True, fastmath=_FAST)
-def blend(means2d, conics, features, opacities, extents, pairs, starts, width, height):
-    """Front-to-back alpha blending.
-
-    Returns: image (4, H, W) blended features over nothing (premultiplied); alpha (H, W).
-    """
-    across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
-    image = np.zeros((4, down * TILE, across * TILE), np.float32)
-    alpha = np.zeros((down * TILE, across * TILE), np.float32)
-    for tile in numba.prange(across * down):
+@compiled(nogil=True, fastmath=_FAST)
+def _blend_tiles(begin, end, means2d, conics, features, opacities, extents, pairs, starts, image, alpha):
+    height, width = alpha.shape
+    across = (width + TILE - 1) // TILE
+    for tile in range(begin, end):
         left, top = (tile % across) * TILE, (tile // across) * TILE
         light = np.ones(TILE * TILE, np.float32)  # transmittance in front of the next splat
         live = np.ones(TILE * TILE, np.float32)  # 0 once a pixel is opaque
@@ -132,30 +128,23 @@ def blend(means2d, conics, features, opacities, extents, pairs, starts, width, h
                     light[at] -= weight
             if pair % 16 == 0 and live.sum() == 0:
                 break
-        for row in range(TILE):
-            for column in range(TILE):
+        for row in range(min(TILE, height - top)):
+            for column in range(min(TILE, width - left)):
                 at = row * TILE + column
                 image[0, top + row, left + column] = red[at]
                 image[1, top + row, left + column] = green[at]
                 image[2, top + row, left + column] = blue[at]
                 image[3, top + row, left + column] = depth[at]
                 alpha[top + row, left + column] = np.float32(1) - light[at]
-    return image[:, :height, :width].copy(), alpha[:height, :width].copy()
 
 
-@compiled(parallel=True, fastmath=_FAST)
-def blend_backward(means2d, conics, features, opacities, extents, pairs, starts, image, alpha, g_image, g_alpha):
-    """Gradient of `blend`.
-
-    Runs front to back like the forward pass. With v_i = <g, features_i> + g_alpha and weights w_i = a_i T_i,
-    dL/da_i = T_i v_i - (sum of w_j v_j behind i) / (1 - a_i); the sum behind is the total minus what has passed.
-    Arguments: image (4, H, W), alpha (H, W) as returned by `blend`; g_image, g_alpha their gradients.
-    Returns (N, 10): mean x y, conic xx xy yy, opacity, four features.
-    """
+@compiled(nogil=True, fastmath=_FAST)
+def _blend_tiles_backward(
+    begin, end, means2d, conics, features, opacities, extents, pairs, starts, image, alpha, g_image, g_alpha, per_pair
+):
     height, width = alpha.shape
-    across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
-    per_pair = np.zeros((len(pairs), GRADIENTS), np.float32)
-    for tile in numba.prange(across * down):
+    across = (width + TILE - 1) // TILE
+    for tile in range(begin, end):
         left, top = (tile % across) * TILE, (tile // across) * TILE
         g0 = np.zeros(TILE * TILE, np.float32)
         g1 = np.zeros(TILE * TILE, np.float32)
@@ -227,8 +216,68 @@ def blend_backward(means2d, conics, features, opacities, extents, pairs, starts,
             per_pair[pair, 6], per_pair[pair, 7], per_pair[pair, 8], per_pair[pair, 9] = s0, s1, s2, s3
             if pair % 16 == 0 and live.sum() == 0:
                 break
-    total = np.zeros((len(means2d), GRADIENTS), np.float32)
+
+
+@compiled()
+def _sum_by_splat(per_pair, pairs, count):
+    total = np.zeros((count, GRADIENTS), np.float32)
     for pair in range(len(pairs)):
         for k in range(GRADIENTS):
             total[pairs[pair], k] += per_pair[pair, k]
     return total
+
+
+def blend(means2d, conics, features, opacities, extents, pairs, starts, width, height):
+    """Front-to-back alpha blending.
+
+    Arguments: means2d (N, 2), conics (N, 3), features (N, 4), opacities (N,), extents (N, 2), all float32; pairs and
+    starts from `sort_into_tiles`.
+    Returns: image (4, H, W) blended features over nothing (premultiplied); alpha (H, W).
+    """
+    image, alpha = np.zeros((4, height, width), np.float32), np.zeros((height, width), np.float32)
+    _share_out(_blend_tiles, starts, means2d, conics, features, opacities, extents, pairs, starts, image, alpha)
+    return image, alpha
+
+
+def blend_backward(means2d, conics, features, opacities, extents, pairs, starts, image, alpha, g_image, g_alpha):
+    """Gradient of `blend`.
+
+    Runs front to back like the forward pass. With v_i = <g, features_i> + g_alpha and weights w_i = a_i T_i,
+    dL/da_i = T_i v_i - (sum of w_j v_j behind i) / (1 - a_i); the sum behind is the total minus what has passed.
+    Arguments: image (4, H, W), alpha (H, W) as returned by `blend`; g_image, g_alpha their gradients.
+    Returns (N, 10): mean x y, conic xx xy yy, opacity, four features.
+    """
+    per_pair = np.zeros((len(pairs), GRADIENTS), np.float32)
+    _share_out(
+        _blend_tiles_backward, starts, means2d, conics, features, opacities, extents, pairs, starts, image, alpha,
+        g_image, g_alpha, per_pair,
+    )  # fmt: skip
+    return _sum_by_splat(per_pair, pairs, len(means2d))
+
+
+WORKERS = numba.config.NUMBA_NUM_THREADS  # the machine's cores, or the environment variable of that name
+_threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="splat")
+
+
+def _share_out(kernel, starts, *arguments) -> None:
+    """Run `kernel(begin, end, ...)` over all tiles, cut into runs of equal work that threads take as they come.
+
+    A helper that wakes late, because the cores are busy elsewhere, is not waited for: this thread does its share.
+    """
+    cuts = np.searchsorted(starts, np.linspace(0, starts[-1], STRIPS_PER_THREAD * WORKERS + 1)[1:-1])
+    cuts = [0, *cuts.tolist(), len(starts) - 1]
+    strips = deque(zip(cuts[:-1], cuts[1:]))
+
+    def work() -> None:
+        while strips:
+            try:
+                begin, end = strips.popleft()
+            except IndexError:  # the other thread was faster
+                return
+            kernel(begin, end, *arguments)
+
+    helpers = [_threads.submit(work) for _ in range(WORKERS - 1)]
+    work()
+    for helper in helpers:
+        if not helper.cancel():
+            helper.result()
