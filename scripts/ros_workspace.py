@@ -145,11 +145,12 @@ def write_environment(place: Path, on_wheels: bool) -> Path:
             f'export AMENT_PREFIX_PATH="{install}:{VENV}"',
             f'export PYTHONPATH="{packages}${{PYTHONPATH:+:$PYTHONPATH}}"',
             f'export LD_LIBRARY_PATH="{":".join(map(str, libraries))}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"',
-            f'export PATH="{VENV / "bin"}:$PATH"',
             "export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1  # LD_LIBRARY_PATH is set: the wheels need not start Python twice",
         ]
     else:
         lines = [f'COLCON_CURRENT_PREFIX="{install}"', '. "$COLCON_CURRENT_PREFIX/setup.sh"']
+    if sys.prefix != sys.base_prefix:
+        lines.append(f'export PATH="{VENV / "bin"}:$PATH"')
     script.write_text("\n".join(lines) + "\n")
     return script
 
@@ -169,13 +170,15 @@ def build(family: str, *, verbose: bool) -> Path:
     paths = [linked_source(place)]
     if family != "ros_drivers" or not has_audio_messages(prefixes):
         paths.append(ROOT / "tests/interfaces" / family)
-    command = [sys.executable, "-m", "colcon"] if importlib.util.find_spec("colcon_core") else ["colcon"]
-    if command[0] == sys.executable:
+    command = ["colcon"]
+    if importlib.util.find_spec("colcon_core"):  # this interpreter's, whatever PATH says
         command = [sys.executable, "-c", "import sys; from colcon_core.command import main; sys.exit(main())"]
     command += ["--log-base", str(place / "log"), "build", "--merge-install", "--symlink-install"]
     command += ["--build-base", str(place / "build"), "--install-base", str(place / "install")]
-    command += ["--base-paths", *map(str, paths), "--event-handlers", "console_direct+" if verbose else "console_cohesion-"]
-    command += ["--cmake-args", "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}"]
+    command += ["--base-paths", *map(str, paths)] + ["--event-handlers", "console_direct+"] * verbose
+    command += ["--cmake-args", "-DBUILD_TESTING=OFF"]
+    if not prefixes:  # a distribution builds with the interpreter it was made for
+        command.append(f"-DPython3_EXECUTABLE={sys.executable}")
     print("building the ROS 2 workspace (about a minute) ...", flush=True)
     finished = subprocess.run(command, cwd=place, env=environment, text=True, capture_output=not verbose)
     if finished.returncode:

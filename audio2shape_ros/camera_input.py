@@ -1,0 +1,116 @@
+"""The camera: the newest image and its calibration, decoded only when a shape needs them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from audio2shape_core.camera import Camera
+from audio2shape_core.errors import InputError
+from audio2shape_ros.images import compressed_to_rgb, image_to_rgb, pinhole
+from audio2shape_ros.parameters import Settings
+
+KEPT = 8  # recent images, so that the one nearest the sound can be taken
+
+
+@dataclass(frozen=True)
+class View:
+    """What the camera saw. pixels: (H, W, 3) uint8 RGB without distortion; camera: None where it is not calibrated."""
+
+    pixels: np.ndarray
+    camera: Camera | None
+    frame_id: str
+    stamp: Time
+
+
+@dataclass
+class CameraStatus:
+    images: int = 0
+    last_image: float = 0.0  # time.monotonic()
+    calibrated: bool = False
+    frame_id: str = ""
+    error: str = ""
+    arrivals: deque = field(default_factory=lambda: deque(maxlen=30), repr=False)
+
+
+class CameraInput:
+    """Subscribes to `image` (or `image/compressed`) and `camera_info`; callbacks store, nothing else."""
+
+    def __init__(self, node, settings: Settings, group) -> None:
+        self._node, self._settings = node, settings
+        self._compressed = settings["camera.transport"] == "compressed"
+        self._topic = node.resolve_topic_name("image/compressed" if self._compressed else "image")
+        self._images: deque = deque(maxlen=KEPT)
+        self._info: CameraInfo | None = None
+        self._lock = threading.Lock()
+        self.status = CameraStatus()
+        overridable = QoSOverridingOptions.with_default_policies()
+        self._subscriptions = [
+            node.create_subscription(
+                CompressedImage if self._compressed else Image, self._topic, self._on_image, qos_profile_sensor_data,
+                callback_group=group, qos_overriding_options=overridable,
+            ),
+            node.create_subscription(
+                CameraInfo, "camera_info", self._on_info, qos_profile_sensor_data, callback_group=group,
+                qos_overriding_options=overridable,
+            ),
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def _on_image(self, message) -> None:
+        with self._lock:
+            self._images.append(message)
+            self.status.images += 1
+            self.status.last_image = time.monotonic()
+            self.status.arrivals.append(self.status.last_image)
+            self.status.frame_id = message.header.frame_id or self.status.frame_id
+
+    def _on_info(self, message: CameraInfo) -> None:
+        with self._lock:
+            self._info = message
+            self.status.calibrated = message.k[0] > 0
+            self.status.frame_id = message.header.frame_id or self.status.frame_id
+
+    def view(self, when: float) -> View | None:
+        """The image nearest to `when` (seconds, node clock), or None if none is within sync.max_slop_s or usable."""
+        with self._lock:
+            images, info = list(self._images), self._info
+        stamped = [(abs(Time.from_msg(m.header.stamp).nanoseconds * 1e-9 - when), m) for m in images]
+        if not stamped:
+            return None
+        distance, message = min(stamped, key=lambda pair: pair[0])
+        if distance > self._settings["sync.max_slop_s"]:
+            self._complain(f"nearest image is {distance:.2f} s from the sound, beyond sync.max_slop_s: not used")
+            return None
+        try:
+            pixels = compressed_to_rgb(message) if self._compressed else image_to_rgb(message)
+            camera = None
+            if info is not None:
+                choice = self._settings["camera.rectified"]
+                rectified = "rect" in self._topic if choice == "auto" else choice == "yes"
+                pixels, camera = pinhole(pixels, info, rectified=rectified)
+            self.status.error = ""
+        except InputError as error:
+            self._complain(str(error))
+            return None
+        except Exception as error:  # OpenCV has exceptions of its own
+            self._complain(f"image not understood: {type(error).__name__}: {error}")
+            return None
+        frame = message.header.frame_id or (info.header.frame_id if info else "")
+        return View(pixels, camera, frame, Time.from_msg(message.header.stamp))
+
+    def _complain(self, problem: str) -> None:
+        self.status.error = problem
+        self._node.get_logger().warning(problem, throttle_duration_sec=10.0)

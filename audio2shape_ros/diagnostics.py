@@ -1,0 +1,125 @@
+"""Health on /diagnostics: audio input, camera, model, device, pipeline. A plain publisher, so it also speaks while the
+node is not active."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+QUIET_S = 3.0  # without a message this long, an input is dead
+MISSES = 3  # budget misses in a row before WARN becomes ERROR
+Report = tuple[bytes, str, dict[str, object]]  # level, summary, values
+
+
+class PipelineStatus:
+    """Latencies of finished shapes, failures, drops."""
+
+    def __init__(self) -> None:
+        self.latencies: deque[float] = deque(maxlen=100)  # ms, end of the sound to published cloud
+        self.made = 0
+        self.misses = 0  # of the budget, in a row
+        self.last_error = ""
+
+    def finished(self, latency_ms: float, budget_ms: float) -> None:
+        self.latencies.append(latency_ms)
+        self.made += 1
+        self.misses = self.misses + 1 if latency_ms > budget_ms else 0
+        self.last_error = ""
+
+
+class Diagnostics:
+    def __init__(self, node) -> None:
+        self._node = node
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        node.create_timer(node.settings["diagnostics.period_s"], self.publish)
+
+    def publish(self) -> None:
+        name = self._node.get_fully_qualified_name().lstrip("/")
+        tasks = {
+            "audio input": self._audio, "camera": self._camera, "model": self._model, "device": self._device,
+            "pipeline": self._pipeline,
+        }  # fmt: skip
+        array = DiagnosticArray()
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        for task, measure in tasks.items():
+            level, summary, values = measure()
+            pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+            array.status.append(
+                DiagnosticStatus(level=level, name=f"{name}: {task}", message=summary, hardware_id=name, values=pairs)
+            )
+        self._publisher.publish(array)
+
+    def _audio(self) -> Report:
+        source = self._node.audio
+        if source is None:
+            return STALE, "not active", {}
+        s = source.status
+        values = {
+            "type": s.kind, "reliability": s.reliability, "format": s.format, "stamps": s.stamp_source,
+            "messages": s.messages, "gaps": s.gaps, "clipped messages": s.clipped, "level dBFS": f"{s.level_dbfs:.0f}",
+        }  # fmt: skip
+        if s.error:
+            return ERROR, s.error, values
+        if not s.messages or time.monotonic() - s.last_message > QUIET_S:
+            topic = self._node.resolve_topic_name("audio")
+            return WARN, f"nothing arrives on {topic}: start the microphone or remap audio", values
+        if s.clipped and s.level_dbfs > -3:
+            return WARN, "the microphone clips: lower its gain", values
+        return OK, "hearing", values
+
+    def _camera(self) -> Report:
+        source = self._node.camera
+        if source is None:
+            return STALE, "not active", {}
+        s = source.status
+        arrivals = list(s.arrivals)
+        rate = (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) if len(arrivals) > 1 else 0.0
+        values = {"images": s.images, "rate Hz": f"{rate:.1f}", "calibrated": s.calibrated, "frame": s.frame_id}
+        if s.error:
+            return WARN, s.error, values
+        if not s.images or time.monotonic() - s.last_image > QUIET_S:
+            return OK, "no camera: shapes stay as imagined", values
+        if not s.calibrated:
+            return WARN, "no calibrated camera_info: a usual field of view is assumed", values
+        if "optical" not in s.frame_id:
+            return WARN, f"frame {s.frame_id!r} is not named *_optical: expected z forward, x right, y down", values
+        return OK, "seeing", values
+
+    def _model(self) -> Report:
+        model = self._node.model
+        if model is None:
+            return (ERROR, self._node.model_problem, {}) if self._node.model_problem else (STALE, "not configured", {})
+        values = {"weights sha256": model.weights_sha256}
+        if model.weights_sha256 == "random":
+            return WARN, "untrained weights (allow_random_weights): shapes mean nothing", values
+        return OK, "loaded", values
+
+    def _device(self) -> Report:
+        model = self._node.model
+        if model is None:
+            return STALE, "not configured", {}
+        if model.device.type != "cuda":
+            level = WARN if self._node.settings["device"] == "auto" else OK
+            return level, "running on the CPU", {"device": model.device}
+        import torch
+
+        free, total = torch.cuda.mem_get_info(model.device)
+        name = torch.cuda.get_device_name(model.device)
+        return OK, name, {"device": model.device, "memory used MiB": (total - free) >> 20, "total MiB": total >> 20}
+
+    def _pipeline(self) -> Report:
+        status, worker = self._node.pipeline, self._node.worker
+        values: dict[str, object] = {"shapes": status.made, "dropped": worker.dropped if worker else 0}
+        if status.latencies:
+            half, most = np.percentile(status.latencies, (50, 95))
+            values |= {"p50 ms": f"{half:.0f}", "p95 ms": f"{most:.0f}", "last ms": f"{status.latencies[-1]:.0f}"}
+        if status.last_error:
+            return ERROR, status.last_error, values
+        if status.misses:
+            summary = f"slower than latency.budget_ms {status.misses} times in a row"
+            return (ERROR if status.misses >= MISSES else WARN), summary, values
+        return OK, "busy" if worker and worker.busy else "ready", values

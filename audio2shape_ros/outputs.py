@@ -1,0 +1,234 @@
+"""Everything the node publishes about a shape, and in which frame.
+
+    ~/points, ~/shape                       reliable, latched, depth 1: whoever joins late gets the last shape
+    ~/preview                               the coarse cloud while refinement goes on, if someone listens
+    ~/detections, ~/markers, TF             where vision_msgs, visualization_msgs, tf2_ros are installed
+    ~/debug/*                               timings (std_msgs/Float64, ms), the refinement's rendering
+
+Every header.stamp is the end of the audio window. Every frame is the camera's optical frame or output.frame_id.
+"""
+
+from __future__ import annotations
+
+import importlib
+import uuid
+from dataclasses import replace
+
+import numpy as np
+from geometry_msgs.msg import Pose, TransformStamped, Vector3
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.time import Time
+from sensor_msgs.msg import Image, PointCloud2
+from std_msgs.msg import Float64, Header
+
+from audio2shape_core.shape import Shape
+from audio2shape_ros import conversions
+from audio2shape_ros.generation import Outcome
+from audio2shape_ros.images import rgb_to_image
+from audio2shape_ros.msg import ShapeHypothesis
+from audio2shape_ros.parameters import Settings
+
+OWN_FRAME = "audio2shape"  # without any camera: upright at the origin of a frame of its own
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def optional(module: str):
+    """An optional ROS package's module, or None."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+
+
+def to_time(seconds: float):
+    return Time(nanoseconds=round(seconds * 1e9)).to_msg()
+
+
+class Outputs:
+    """Publishers of the node. They are lifecycle publishers: silent unless the node is active."""
+
+    def __init__(self, node, settings: Settings) -> None:
+        self._node, self._settings = node, settings
+        latched = {"points": PointCloud2, "shape": ShapeHypothesis}
+        vision, visual = optional("vision_msgs.msg"), optional("visualization_msgs.msg")
+        if visual:
+            latched["markers"] = visual.MarkerArray
+        self._publishers = {n: node.create_lifecycle_publisher(t, f"~/{n}", LATCHED) for n, t in latched.items()}
+        if vision:
+            self._add("detections", vision.Detection3DArray, 10)
+        self._add("preview", PointCloud2, qos_profile_sensor_data)
+        self._add("debug/refinement_image", Image, qos_profile_sensor_data)
+        for name in ("processing_time_ms", "cyclic_time_ms", "pipeline_latency_ms"):
+            self._add(f"debug/{name}", Float64, 1)
+        self._vision, self._visual = vision, visual
+        self._previous: float | None = None
+        tf2_ros = optional("tf2_ros")
+        self._buffer = self._broadcaster = None
+        if tf2_ros:
+            self._buffer = tf2_ros.Buffer()
+            self._listener = tf2_ros.TransformListener(self._buffer, node)
+            self._broadcaster = tf2_ros.TransformBroadcaster(node)
+
+    def _add(self, name: str, kind: type, qos) -> None:
+        self._publishers[name] = self._node.create_lifecycle_publisher(kind, f"~/{name}", qos)
+
+    def close(self) -> None:
+        for publisher in self._publishers.values():
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers = {}
+        if self._buffer is not None:
+            self._listener.unregister()
+            self._buffer = None
+
+    def _publish(self, name: str, message) -> None:
+        if name in self._publishers:
+            self._publishers[name].publish(message)
+
+    def _listened(self, name: str) -> bool:
+        return name in self._publishers and self._publishers[name].get_subscription_count() > 0
+
+    def frame_of(self, shape: Shape, camera_frame: str, stamp: Time) -> tuple[str, np.ndarray]:
+        """The output frame and (4, 4) from canonical to it, metres.
+
+        In the camera's optical frame; from there to output.frame_id where TF knows the way. Without a camera (or the
+        way) the shape stands upright (REP-103: x front, z up) at the origin of output.frame_id.
+        """
+        size, target = self._settings["shape.size_m"], self._settings["output.frame_id"]
+        matrix = np.array(shape.camera_from_shape, float)
+        if size > 0:  # distance grows with size, so that the picture stays the same
+            extent = float(np.ptp(shape.points, axis=0).max()) * conversions.split_similarity(matrix)[0]
+            matrix[:3] *= size / max(extent, 1e-9)
+        if camera_frame and target in ("", camera_frame):
+            return camera_frame, matrix
+        if camera_frame and (to_target := self._look_up(target, camera_frame, stamp)) is not None:
+            return target, to_target @ matrix
+        upright = np.diag([conversions.split_similarity(matrix)[0]] * 3 + [1.0])
+        return target or OWN_FRAME, upright
+
+    def _look_up(self, target: str, source: str, stamp: Time) -> np.ndarray | None:
+        """TF at the stamp, else the latest; None and a warning where there is none."""
+        for when in (stamp, Time()):
+            try:
+                found = self._buffer.lookup_transform(target, source, when, timeout=Duration(seconds=0.05))
+                return conversions.matrix_from_transform(found.transform)
+            except Exception:  # tf2 raises four kinds, and without tf2_ros there is no buffer
+                continue
+        self._node.get_logger().warning(
+            f"no transform from {source} to {target}: the shape stands at the origin of {target} instead; "
+            "publish that transform, or leave output.frame_id empty for the camera's frame",
+            throttle_duration_sec=10.0,
+        )
+        return None
+
+    def preview(self, shape: Shape, camera_frame: str, end: float) -> None:
+        """The coarse cloud, at once, for whoever cannot wait for refinement."""
+        if self._listened("preview"):
+            stamp = Time(nanoseconds=round(end * 1e9))
+            frame, matrix = self.frame_of(shape, camera_frame, stamp)
+            self._publish("preview", self._cloud(Header(stamp=stamp.to_msg(), frame_id=frame), shape, matrix))
+
+    @staticmethod
+    def _cloud(header: Header, shape: Shape, matrix: np.ndarray) -> PointCloud2:
+        points = conversions.transform(matrix, shape.points)
+        return conversions.to_cloud(header, points, shape.colors, shape.confidence)
+
+    def publish(self, outcome: Outcome, camera_frame: str) -> tuple[ShapeHypothesis, Shape]:
+        """Publish a finished shape on every topic.
+
+        Returns the message, and the shape with the placement that was published (for saving).
+        """
+        message, matrix = self.hypothesis(outcome, camera_frame)
+        self._publish("points", message.cloud)
+        self._publish("shape", message)
+        if self._vision:
+            self._publish("detections", self._detections(message))
+        if self._visual:
+            self._publish("markers", self._markers(message))
+        if self._settings["output.tf"] and self._broadcaster:
+            self._broadcast(message)
+        self._debug(outcome)
+        return message, replace(outcome.shape, camera_from_shape=matrix)
+
+    def hypothesis(self, outcome: Outcome, camera_frame: str) -> tuple[ShapeHypothesis, np.ndarray]:
+        request, shape = outcome.request, outcome.shape
+        stamp = Time(nanoseconds=round(request.end * 1e9))
+        frame, matrix = self.frame_of(shape, camera_frame, stamp)
+        ranked = sorted(shape.scores.items(), key=lambda item: -item[1])
+        message = ShapeHypothesis(
+            header=Header(stamp=stamp.to_msg(), frame_id=frame),
+            id=uuid.uuid4().hex[:12],
+            audio_start=to_time(request.start),
+            audio_end=stamp.to_msg(),
+            labels=[name for name, _ in ranked],
+            scores=[float(score) for _, score in ranked],
+            confidence=float(outcome.generation.heard.confidence),
+            refined=outcome.refined,
+            seed=outcome.generation.seed,
+            weights_sha256=outcome.generation.weights_sha256,
+            device=outcome.generation.device,
+            stage_names=list(outcome.timings_ms),
+            stage_ms=[float(ms) for ms in outcome.timings_ms.values()],
+        )
+        if request.view is not None and outcome.refined:
+            message.image_stamp = request.view.stamp.to_msg()
+        known_size = self._settings["shape.size_m"] > 0
+        message.scale_source = ShapeHypothesis.SCALE_PARAMETER if known_size else ShapeHypothesis.SCALE_TYPICAL
+        message.pose, message.size = conversions.box(matrix, shape.points)
+        message.cloud = self._cloud(message.header, shape, matrix)
+        return message, matrix
+
+    def clear(self, frame_id: str) -> None:
+        """An empty cloud, no markers: what RViz and late joiners show from now on."""
+        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=frame_id or OWN_FRAME)
+        nothing = np.zeros((0, 3), np.float32)
+        cloud = conversions.to_cloud(header, nothing, nothing, np.zeros(0, np.float32))
+        self._publish("points", cloud)
+        self._publish("shape", ShapeHypothesis(header=header, cloud=cloud))
+        if self._visual:
+            gone = self._visual.Marker(header=header, action=self._visual.Marker.DELETEALL)
+            self._publish("markers", self._visual.MarkerArray(markers=[gone]))
+
+    def _detections(self, shape: ShapeHypothesis):
+        """vision_msgs/Detection3DArray with one detection, joined to the cloud by header and id."""
+        v = self._vision
+        detection = v.Detection3D(header=shape.header, id=shape.id)
+        detection.bbox.center, detection.bbox.size = shape.pose, shape.size
+        for label, score in zip(shape.labels, shape.scores):
+            result = v.ObjectHypothesisWithPose()
+            result.hypothesis.class_id, result.hypothesis.score = label, float(score)
+            result.pose.pose = shape.pose
+            detection.results.append(result)
+        return v.Detection3DArray(header=shape.header, detections=[detection])
+
+    def _markers(self, shape: ShapeHypothesis):
+        """visualization_msgs/MarkerArray: the box, and above it the label with its probability."""
+        m = self._visual.Marker
+        box = m(header=shape.header, ns="box", id=0, type=m.CUBE, action=m.ADD, pose=shape.pose, scale=shape.size)
+        box.color.r, box.color.g, box.color.b, box.color.a = 0.2, 0.6, 1.0, 0.15
+        height = max(shape.size.x, shape.size.y, shape.size.z)
+        text = m(header=shape.header, ns="label", id=0, type=m.TEXT_VIEW_FACING, action=m.ADD, scale=Vector3())
+        text.pose = Pose(position=shape.pose.position)
+        text.scale.z, text.color.a = height / 8, 1.0
+        text.color.r = text.color.g = text.color.b = 1.0
+        text.text = f"{shape.labels[0]} {shape.confidence:.0%}"
+        return self._visual.MarkerArray(markers=[box, text])
+
+    def _broadcast(self, shape: ShapeHypothesis) -> None:
+        moved = TransformStamped(header=shape.header, child_frame_id=f"{self._node.get_name()}/shape")
+        p = shape.pose.position
+        moved.transform.translation = Vector3(x=p.x, y=p.y, z=p.z)
+        moved.transform.rotation = shape.pose.orientation
+        self._broadcaster.sendTransform(moved)
+
+    def _debug(self, outcome: Outcome) -> None:
+        now = self._node.get_clock().now().nanoseconds * 1e-9
+        self._publish("debug/processing_time_ms", Float64(data=outcome.timings_ms["total"]))
+        self._publish("debug/pipeline_latency_ms", Float64(data=1000 * (now - outcome.request.end)))
+        if self._previous is not None:
+            self._publish("debug/cyclic_time_ms", Float64(data=1000 * (now - self._previous)))
+        self._previous = now
+        if outcome.rendering is not None and self._listened("debug/refinement_image"):
+            side_by_side = np.concatenate([outcome.request.view.pixels, outcome.rendering], axis=1)
+            header = Header(stamp=outcome.request.view.stamp.to_msg(), frame_id=outcome.request.view.frame_id)
+            self._publish("debug/refinement_image", rgb_to_image(side_by_side, header))

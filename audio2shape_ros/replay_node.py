@@ -1,0 +1,136 @@
+"""The node `replay`: a sound file and an image, published as a microphone and a camera would.
+
+    ros2 run audio2shape_ros replay_node --ros-args -p audio:=guitar.wav -p image:=guitar.jpg
+
+Publishes `audio` and `audio_info` as ros-drivers' audio_capture does (16 kHz mono S16LE; with type:=audio_stamped as
+mgonzs13's audio_capturer_node), `image` and `camera_info`. Stamps are the node's clock.
+"""
+
+from __future__ import annotations
+
+import array
+import sys
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from audio2shape_core.audio import SAMPLE_RATE, load_audio
+from audio2shape_core.camera import Camera
+from audio2shape_core.errors import InputError
+from audio2shape_ros.audio_input import TYPES, message_type
+from audio2shape_ros.images import rgb_to_image
+
+PARAMETERS = {
+    "audio": ("", "The sound file to play; empty for none."),
+    "image": ("", "The image file to show; empty for none."),
+    "type": ("audio_data_stamped", f"Message of the topic audio: {', '.join(TYPES)}."),
+    "loop": (True, "Start again at the end; otherwise silence follows."),
+    "chunk_ms": (20, "Milliseconds of sound in a message."),
+    "lead_s": (1.0, "Seconds of near silence before the sound, so that its beginning is one."),
+    "image_rate": (10.0, "Images per second."),
+    "camera_frame": ("camera_optical_frame", "Frame of the image."),
+    "fov_deg": (60.0, "Field of view along the longer image side."),
+}
+
+
+class ReplayNode(Node):
+    """Raises InputError where a file cannot be used or the message type is not installed."""
+
+    def __init__(self, **options) -> None:
+        super().__init__("replay", **options)
+        for name, (default, description) in PARAMETERS.items():
+            self.declare_parameter(name, default, ParameterDescriptor(description=description))
+        self._kind = self._value("type")
+        if self._kind not in TYPES or message_type(self._kind) is None:
+            raise InputError(f"type {self._kind!r} is not in the installed audio_common_msgs; expected one of {', '.join(TYPES)}")
+        if self._value("audio"):
+            self._open_audio(load_audio(self._value("audio")))
+        if self._value("image"):
+            self._open_camera(Path(self._value("image")))
+
+    def _value(self, name: str):
+        return self.get_parameter(name).value
+
+    def _open_audio(self, sound: np.ndarray) -> None:
+        lead = np.random.default_rng(0).normal(0, 1e-4, round(self._value("lead_s") * SAMPLE_RATE))
+        self._pcm = np.round(np.clip(np.concatenate([lead, sound]), -1, 1) * 32767).astype("<i2")
+        self._position = 0
+        portaudio = self._kind == "audio_stamped"
+        qos = qos_profile_sensor_data if portaudio else 10
+        self._audio = self.create_publisher(message_type(self._kind), "audio", qos)
+        if not portaudio:
+            from audio_common_msgs.msg import AudioInfo
+
+            latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            self._info = self.create_publisher(AudioInfo, "audio_info", latched)
+            told = AudioInfo(channels=1, sample_rate=SAMPLE_RATE, sample_format="S16LE", coding_format="wave")
+            self._info.publish(told)
+        self.create_timer(self._value("chunk_ms") / 1000, self._play)
+
+    def _play(self) -> None:
+        if not self._audio.get_subscription_count():
+            return  # nobody would hear the beginning
+        size = round(self._value("chunk_ms") * SAMPLE_RATE / 1000)
+        chunk = self._pcm[self._position : self._position + size]
+        self._position += size
+        if len(chunk) < size:
+            chunk = np.concatenate([chunk, np.zeros(size - len(chunk), "<i2")])
+            if self._value("loop"):
+                self._position = 0
+        header = Header(stamp=self.get_clock().now().to_msg())
+        message = message_type(self._kind)()
+        if self._kind == "audio_stamped":
+            message.header = header
+            message.audio.info.format, message.audio.info.channels = 8, 1
+            message.audio.info.rate, message.audio.info.chunk = SAMPLE_RATE, size
+            message.audio.audio_data.int16_data = array.array("h", chunk.tobytes())
+        elif self._kind == "audio_data_stamped":
+            message.header = header
+            message.audio.data = array.array("B", chunk.tobytes())
+        else:
+            message.data = array.array("B", chunk.tobytes())
+        self._audio.publish(message)
+
+    def _open_camera(self, path: Path) -> None:
+        import cv2
+
+        pixels = cv2.imread(str(path))
+        if pixels is None:
+            raise InputError(f"{path}: not an image that can be read")
+        self._pixels = pixels[..., ::-1]
+        height, width = pixels.shape[:2]
+        camera = Camera.look_at(0, 0, width=width, height=height, fov_deg=self._value("fov_deg"))
+        cx, cy = camera.cx - 0.5, camera.cy - 0.5  # in ROS pixel centres are at whole numbers
+        self._calibration = CameraInfo(
+            width=width, height=height, distortion_model="plumb_bob", d=[0.0] * 5,
+            k=[camera.fx, 0.0, cx, 0.0, camera.fy, cy, 0.0, 0.0, 1.0], r=np.eye(3).ravel().tolist(),
+            p=[camera.fx, 0.0, cx, 0.0, 0.0, camera.fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+        )  # fmt: skip
+        self._images = self.create_publisher(Image, "image", qos_profile_sensor_data)
+        self._calibrations = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
+        self.create_timer(1 / self._value("image_rate"), self._show)
+
+    def _show(self) -> None:
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._value("camera_frame"))
+        self._calibration.header = header
+        self._calibrations.publish(self._calibration)
+        self._images.publish(rgb_to_image(self._pixels, header))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    rclpy.init(args=arguments)
+    try:
+        rclpy.spin(ReplayNode())
+    except InputError as error:
+        sys.exit(f"replay: {error}")
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        rclpy.try_shutdown()

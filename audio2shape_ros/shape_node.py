@@ -1,0 +1,263 @@
+"""The lifecycle node `audio2shape`: hears a sound, publishes the shape it imagines.
+
+configure loads the model, activate opens the inputs and starts the worker. The node itself only connects: audio_input
+and camera_input store what arrives, trigger decides when, worker and generation make shapes, outputs publishes them,
+servers answers requests.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import numpy as np
+import rclpy
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from audio2shape_core.errors import Cancelled, InputError, Progress
+from audio2shape_core.shape import Shape
+from audio2shape_ros import parameters
+from audio2shape_ros.audio_input import AudioInput
+from audio2shape_ros.camera_input import CameraInput
+from audio2shape_ros.diagnostics import Diagnostics, PipelineStatus
+from audio2shape_ros.generation import NoAudio, Request, check_level, draw_seed, load_model, make_shape
+from audio2shape_ros.msg import ShapeHypothesis
+from audio2shape_ros.outputs import Outputs
+from audio2shape_ros.servers import Servers
+from audio2shape_ros.trigger import Trigger
+from audio2shape_ros.worker import Worker
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+def told(transition: Callable) -> Callable:
+    """rclpy swallows exceptions of transitions without a word; this logs them and fails the transition."""
+
+    def wrapped(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(self, state)
+        except InputError as error:
+            self.get_logger().error(str(error))
+        except Exception as error:
+            self.get_logger().error(f"{transition.__name__}: {type(error).__name__}: {error}")
+        return FAILURE
+
+    return wrapped
+
+
+class ShapeNode(LifecycleNode):
+    def __init__(self, **options) -> None:
+        super().__init__("audio2shape", **options)
+        self.settings = parameters.declare(self)
+        self.enabled = True
+        self.is_active = False
+        self.model, self.model_problem = None, ""
+        self.audio: AudioInput | None = None
+        self.camera: CameraInput | None = None
+        self.worker: Worker[Request, ShapeHypothesis] | None = None
+        self.latest: tuple[ShapeHypothesis, Shape] | None = None
+        self.pipeline = PipelineStatus()
+        self._outputs: Outputs | None = None
+        self._running: Request | None = None
+        self._audio_group, self._camera_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._diagnostics = Diagnostics(self)
+        self._servers = Servers(self)
+
+    # --- life -------------------------------------------------------------------------------------------------------
+
+    @told
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        s = self.settings
+        if problem := parameters.first_problem(((p.name, s[p.name]) for p in parameters.TABLE), configured=False):
+            raise InputError(problem)
+        import torch
+
+        torch.set_num_threads(s["cpu_threads"] or max(1, (os.cpu_count() or 2) - 1))
+        try:
+            self.model = load_model(s["weights_dir"], s["device"], allow_random=s["allow_random_weights"])
+        except InputError as error:
+            self.model_problem = str(error)
+            raise
+        self.model_problem = ""
+        self._outputs = Outputs(self, s)
+        if self.model.weights_sha256 == "random":
+            self.get_logger().warning("UNTRAINED WEIGHTS (allow_random_weights): the shapes mean nothing")
+        self.get_logger().info(f"model on {self.model.device}, weights {self.model.weights_sha256[:12]}")
+        return super().on_configure(state)
+
+    @told
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        super().on_activate(state)
+        self.worker = Worker(self._work)
+        self._trigger = Trigger(self.settings)
+        self.camera = CameraInput(self, self.settings, self._camera_group)
+        self.audio = AudioInput(self, self.settings, self._audio_group, self._on_sound)
+        self.is_active = True
+        return SUCCESS
+
+    @told
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop()
+        return super().on_deactivate(state)
+
+    @told
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return SUCCESS
+
+    @told
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop()
+        self._release()
+        return SUCCESS
+
+    def _stop(self) -> None:
+        """Close the inputs, give up the running shape, end the worker. Safe to call twice."""
+        self.is_active = False
+        self._servers.cancel()
+        if self._running is not None:
+            self._running.cancelled.set()  # also keeps a late result from being published
+        for source in (self.audio, self.camera):
+            if source is not None:
+                source.close()
+        if self.worker is not None and not self.worker.stop():
+            self.get_logger().warning("the running shape did not stop in time; its result will not be published")
+        self.audio = self.camera = self.worker = None
+
+    def _release(self) -> None:
+        if self._outputs is not None:
+            self._outputs.close()
+        self._outputs = self.model = self.latest = None
+
+    def _on_set_parameters(self, changes) -> SetParametersResult:
+        pairs = [(p.name, p.value) for p in changes]
+        if problem := parameters.first_problem(pairs, configured=self.model is not None):
+            return SetParametersResult(successful=False, reason=problem)
+        self.settings.update({name: value for name, value in pairs if name in parameters.BY_NAME})
+        return SetParametersResult(successful=True)
+
+    # --- from sound to shape ----------------------------------------------------------------------------------------
+
+    def _on_sound(self, samples: np.ndarray, rate: int, end: float) -> None:
+        """Every audio message ends here, in the audio group."""
+        if not self._trigger.heard(samples, rate, end) or not self.enabled or not self.is_active:
+            return
+        try:
+            request = self.request(min_confidence=self.settings["trigger.min_confidence"])
+        except InputError as error:  # silence, or not enough sound yet
+            self.get_logger().debug(str(error))
+            return
+        self.submit(request)
+
+    def request(
+        self,
+        *,
+        waveform: np.ndarray | None = None,
+        window_s: float | None = None,
+        seed: int | None = None,
+        steps: int | None = None,
+        num_points: int | None = None,
+        refine: bool | None = None,
+        min_confidence: float = 0.0,
+        deadline: float | None = None,
+        progress: Progress | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Request:
+        """A request, its gaps filled in from the parameters; without a waveform, of the newest live sound.
+
+        Raises NoAudio or Silence where there is nothing to hear.
+        """
+        s = self.settings
+        now = self.get_clock().now().nanoseconds * 1e-9
+        if waveform is not None:
+            start, end = now - len(waveform) / 16000, now
+        else:
+            window = self.audio and self.audio.window(window_s or s["audio.window_s"])
+            if not window:
+                if self.audio and self.audio.status.error:
+                    raise InputError(self.audio.status.error)
+                raise NoAudio(f"no sound on {self.resolve_topic_name('audio')}: start the microphone or remap audio")
+            waveform, start, end = window
+        check_level(waveform, s["audio.min_rms_dbfs"])
+        refine = s["refine.enabled"] if refine is None else refine
+        guidance = s["diffusion.guidance"]
+        return Request(
+            waveform=waveform, start=start, end=end, steps=steps or s["diffusion.steps"] or None,
+            seed=draw_seed(s["diffusion.seed"] if seed is None else seed),
+            guidance=guidance if guidance >= 0 else None, num_points=num_points or s["shape.num_points"],
+            view=self.camera.view(end) if refine and self.camera else None, refine_steps=s["refine.iterations"],
+            refine_budget_s=s["refine.time_budget_s"], min_confidence=min_confidence, deadline=deadline,
+            progress=progress, cancelled=cancelled or threading.Event(),
+        )  # fmt: skip
+
+    def submit(self, request: Request, *, asked: bool = False) -> Future:
+        """Hand a request to the worker; the future gives the published ShapeHypothesis."""
+        worker = self.worker
+        if worker is None:
+            raise Cancelled
+        return worker.submit(request, asked=asked)
+
+    def _work(self, request: Request) -> ShapeHypothesis | None:
+        """In the worker thread: make the shape, publish it. None where a live sound was not recognised well enough."""
+        self._running = request
+        camera_frame = request.view.frame_id if request.view else self._camera_frame()
+        outputs = self._outputs
+        try:
+            outcome = make_shape(
+                self.model, request, on_coarse=lambda shape: outputs.preview(shape, camera_frame, request.end)
+            )
+        except Cancelled:
+            raise
+        except Exception as error:
+            self.pipeline.last_error = f"{type(error).__name__}: {error}"
+            self.get_logger().error(f"no shape: {self.pipeline.last_error}", throttle_duration_sec=5.0)
+            raise
+        finally:
+            self._running = None
+        if request.cancelled.is_set():
+            raise Cancelled
+        if outcome.generation.heard.confidence < request.min_confidence:
+            return None
+        message, placed = outputs.publish(outcome, camera_frame)
+        self.latest = message, placed
+        latency = 1000 * (time.monotonic() - request.received)
+        self.pipeline.finished(latency, self.settings["latency.budget_ms"])
+        self.get_logger().info(f"{message.labels[0]} ({message.confidence:.0%}), {message.cloud.width} points, {latency:.0f} ms")
+        return message
+
+    def _camera_frame(self) -> str:
+        camera = self.camera
+        return camera.status.frame_id if camera else ""
+
+    def clear(self) -> bool:
+        """Forget the latest shape and show nothing. Returns whether the node was active."""
+        if not self.is_active:
+            return False
+        self.latest = None
+        self._outputs.clear(self.settings["output.frame_id"] or self._camera_frame())
+        return True
+
+
+def main(arguments: list[str] | None = None) -> None:
+    rclpy.init(args=arguments)
+    node = ShapeNode()
+    executor = MultiThreadedExecutor(4)
+    executor.add_node(node)
+    try:
+        if node.settings["autostart"] and node.trigger_configure() == SUCCESS:
+            node.trigger_activate()
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node._stop()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()

@@ -1,0 +1,69 @@
+"""Start the node `audio2shape`: ros2 launch audio2shape_ros generate.launch.py --show-args"""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+SHARE = Path(get_package_share_directory("audio2shape_ros"))
+# name: (default, description). An empty default leaves the value to params_file.
+ARGUMENTS = {
+    "namespace": ("", "Namespace of the node and its topics."),
+    "params_file": (str(SHARE / "config" / "generate.yaml"), "YAML file with the node's parameters."),
+    "audio_topic": ("audio", "Sound: AudioData, AudioDataStamped or AudioStamped of audio_common_msgs."),
+    "audio_info_topic": ("audio_info", "audio_common_msgs/AudioInfo of that sound (ros-drivers)."),
+    "image_topic": ("image", "Camera image, sensor_msgs/Image."),
+    "camera_info_topic": ("camera_info", "Its calibration, sensor_msgs/CameraInfo."),
+    "device": ("", "Where the model runs: auto, cpu, cuda or cuda:N."),
+    "weights_dir": ("", "Folder of the checkpoints; empty for the ones that ship."),
+    "frame_id": ("", "Frame of the cloud; empty for the camera's optical frame."),
+    "trigger_mode": ("", "When to make a shape: continuous, onset or on_demand."),
+    "autostart": ("true", "Configure and activate at once; false for a lifecycle manager."),
+    "use_sim_time": ("false", "Follow /clock, for bags and simulators."),
+    "log_level": ("info", "debug, info, warn, error or fatal."),
+    "respawn": ("false", "Start the node again when it ends."),
+    "rviz": ("false", "Also start RViz with a view of the result."),
+}
+OVERRIDES = {
+    "device": "device", "weights_dir": "weights_dir", "frame_id": "output.frame_id", "trigger_mode": "trigger.mode",
+}  # fmt: skip
+
+
+def shape_node(context):
+    """The node, with those parameters that were given as arguments on top of the file's."""
+    given = {argument: LaunchConfiguration(argument).perform(context) for argument in OVERRIDES}
+    parameters = {OVERRIDES[argument]: value for argument, value in given.items() if value}
+    for name in ("autostart", "use_sim_time"):
+        parameters[name] = ParameterValue(LaunchConfiguration(name), value_type=bool)
+    return [
+        Node(
+            package="audio2shape_ros", executable="shape_node", name="audio2shape", output="screen",
+            namespace=LaunchConfiguration("namespace"),
+            parameters=[LaunchConfiguration("params_file"), parameters],
+            remappings=[
+                ("audio", LaunchConfiguration("audio_topic")), ("audio_info", LaunchConfiguration("audio_info_topic")),
+                ("image", LaunchConfiguration("image_topic")), ("camera_info", LaunchConfiguration("camera_info_topic")),
+                ("image/compressed", [LaunchConfiguration("image_topic"), "/compressed"]),
+            ],
+            respawn=LaunchConfiguration("respawn").perform(context) == "true", respawn_delay=2.0,
+            arguments=["--ros-args", "--log-level", ["audio2shape:=", LaunchConfiguration("log_level")]],
+        )
+    ]  # fmt: skip
+
+
+def generate_launch_description():
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    rviz = Node(
+        package="rviz2", executable="rviz2", condition=IfCondition(LaunchConfiguration("rviz")),
+        namespace=LaunchConfiguration("namespace"), arguments=["-d", str(SHARE / "config" / "generate.rviz")],
+        parameters=[{"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}],
+    )  # fmt: skip
+    return LaunchDescription([*arguments, OpaqueFunction(function=shape_node), rviz])

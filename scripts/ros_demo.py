@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""The whole way through ROS in three processes: replay publishes a sound and an image, the node makes a shape, this one
+receives the cloud. Writes ros-demo.png and ros-demo.json. Run it in the workspace:
+
+    .venv/bin/python scripts/ros_workspace.py -- python scripts/ros_demo.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+import audio2shape_core
+from audio2shape_ros.conversions import from_cloud, unpack_rgb
+from audio2shape_ros.msg import ShapeHypothesis
+
+ASSETS = Path(audio2shape_core.__file__).parent / "assets"
+STARTUP_S = 180.0  # importing torch and compiling the rasteriser on a slow machine
+
+
+def start(module: str, **parameters) -> subprocess.Popen:
+    flags = [item for name, value in parameters.items() for item in ("-p", f"{name.replace('__', '.')}:={value}")]
+    code = f"from audio2shape_ros.{module} import main; main()"
+    return subprocess.Popen([sys.executable, "-c", code, "--ros-args", *flags])
+
+
+def receive(children: list[subprocess.Popen], *, refined: bool) -> tuple[ShapeHypothesis, float]:
+    """The first ShapeHypothesis (the first refined one if asked), and when it arrived, seconds."""
+    received: list[tuple[ShapeHypothesis, float]] = []
+    node = Node("ros_demo")
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    node.create_subscription(
+        ShapeHypothesis, "/audio2shape/shape",
+        lambda m: received.append((m, node.get_clock().now().nanoseconds * 1e-9)), latched,
+    )  # fmt: skip
+    give_up = time.monotonic() + STARTUP_S
+    best = None
+    while time.monotonic() < give_up and (best is None or (refined and not best[0].refined and len(received) < 3)):
+        rclpy.spin_once(node, timeout_sec=0.2)
+        best = next((pair for pair in received if pair[0].refined), received[-1] if received else None)
+        if any(child.poll() is not None for child in children):
+            sys.exit("ros_demo: a node ended early; its message is above")
+    node.destroy_node()
+    if best is None:
+        sys.exit(f"ros_demo: no shape within {STARTUP_S:.0f} s")
+    return best
+
+
+def draw(message: ShapeHypothesis, image: str, path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    table = from_cloud(message.cloud)
+    points = np.stack([table["x"], table["y"], table["z"]], axis=1)
+    colors = unpack_rgb(table["rgb"]) / 255
+    columns = 3 if image else 2
+    figure = plt.figure(figsize=(5 * columns, 5))
+    if image:
+        axes = figure.add_subplot(1, columns, 1)
+        axes.imshow(plt.imread(image))
+        axes.set_title("image"), axes.axis("off")
+    for column, (title, (right, up)) in enumerate({"as the camera sees it": (0, 1), "from its right": (2, 1)}.items()):
+        axes = figure.add_subplot(1, columns, columns - 1 + column)
+        nearest_last = np.argsort(-points[:, 2]) if right == 0 else np.argsort(points[:, 0])
+        axes.scatter(points[nearest_last, right], points[nearest_last, up], c=colors[nearest_last], s=2)
+        axes.set_aspect("equal"), axes.invert_yaxis(), axes.set_title(title)
+        axes.set_xlabel("x" if right == 0 else "z (forward)"), axes.set_ylabel("y (down)")
+    figure.suptitle(f"{message.labels[0]} ({message.confidence:.0%}), {len(points)} points in {message.header.frame_id}")
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--audio", default=ASSETS / "guitar.ogg", help="a sound file")
+    parser.add_argument("--image", default=ASSETS / "guitar.png", help="an image file of the same thing; '' for none")
+    parser.add_argument("--output", default="out", type=Path, help="folder for ros-demo.png and ros-demo.json")
+    parser.add_argument("--weights", default="", help="folder of checkpoints; default: the weights that ship")
+    parser.add_argument("--allow-random-weights", action="store_true", help="run untrained, to try the plumbing")
+    arguments = parser.parse_args()
+    os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100))  # do not disturb, or hear, other graphs
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    files = {"audio": Path(arguments.audio).resolve()}
+    if arguments.image:
+        files["image"] = Path(arguments.image).resolve()
+    options = {"allow_random_weights": str(arguments.allow_random_weights).lower(), "trigger__mode": "onset"}
+    if arguments.weights:
+        options["weights_dir"] = Path(arguments.weights).resolve()
+    rclpy.init()
+    children = [start("shape_node", **options), start("replay_node", **files)]
+    try:
+        message, received = receive(children, refined=bool(arguments.image))
+    finally:
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait(timeout=20)
+        rclpy.try_shutdown()
+    stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+    report = {
+        "label": message.labels[0], "confidence": round(message.confidence, 4), "points": message.cloud.width,
+        "fields": [field.name for field in message.cloud.fields], "frame_id": message.header.frame_id, "stamp": stamp,
+        "window_end_to_reception_ms": round(1000 * (received - stamp), 1), "refined": message.refined,
+        "stage_ms": dict(zip(message.stage_names, [round(ms, 1) for ms in message.stage_ms])),
+        "device": message.device, "weights_sha256": message.weights_sha256, "seed": message.seed,
+        "size_m": [round(v, 3) for v in (message.size.x, message.size.y, message.size.z)],
+    }  # fmt: skip
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "ros-demo.json").write_text(json.dumps(report, indent=2) + "\n")
+    draw(message, arguments.image, arguments.output / "ros-demo.png")
+    print(json.dumps(report, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
