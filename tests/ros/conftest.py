@@ -1,0 +1,152 @@
+"""Tests against the real rclpy: nodes run in processes of their own, the test is one more participant of the graph.
+
+They need the built workspace: `make test`, or .venv/bin/python scripts/ros_workspace.py -- python -m pytest tests/ros
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# A graph of our own, set before rclpy is imported: nobody else's nodes are heard or disturbed.
+os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+START_S = 90.0  # importing torch on a busy machine
+BUILT = importlib.util.find_spec("rclpy") is not None and importlib.util.find_spec("audio_common_msgs") is not None
+if not BUILT:
+    collect_ignore = [path for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_built.py"]
+
+FAST = {
+    "allow_random_weights": True, "device": "cpu", "cpu_threads": 1, "diffusion.steps": 2, "shape.num_points": 256,
+    "refine.iterations": 3, "trigger.mode": "on_demand", "weights_dir": "/nonexistent", "diagnostics.period_s": 0.2,
+}  # fmt: skip
+
+
+class Process:
+    """A node in a process of its own, its output kept."""
+
+    def __init__(self, module: str, log: Path, parameters: dict, remaps: dict[str, str] | None = None) -> None:
+        self.log = log
+        arguments = ["--ros-args"]
+        for name, value in parameters.items():
+            arguments += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
+        for source, target in (remaps or {}).items():
+            arguments += ["-r", f"{source}:={target}"]
+        code = f"from audio2shape_ros.{module} import main; main()"
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", code, *arguments], stdout=file, stderr=subprocess.STDOUT,
+                env={**os.environ, "RCUTILS_LOGGING_BUFFERED_STREAM": "0"},
+            )  # fmt: skip
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def stop(self) -> int:
+        if self.alive():
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory) -> Iterator[Callable[..., Process]]:
+    """start(module="shape_node", parameters, remaps) -> Process; all are stopped after the module's tests."""
+    running: list[Process] = []
+
+    def starter(module: str = "shape_node", parameters: dict | None = None, remaps: dict | None = None) -> Process:
+        log = tmp_path_factory.mktemp("log") / f"{module}.txt"
+        running.append(Process(module, log, {**(FAST if module == "shape_node" else {}), **(parameters or {})}, remaps))
+        return running[-1]
+
+    yield starter
+    for process in running:
+        process.stop()
+
+
+class Client:
+    """The test's own node, spinning in a thread."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+
+        rclpy.init()
+        self.node = rclpy.create_node("tester")
+        self._executor = MultiThreadedExecutor(2)
+        self._executor.add_node(self.node)
+
+        def spin() -> None:
+            try:
+                self._executor.spin()
+            except ExternalShutdownException:
+                pass
+
+        self._thread = threading.Thread(target=spin, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        import rclpy
+
+        self._executor.shutdown()
+        rclpy.try_shutdown()
+        self._thread.join(5)
+
+    def wait_for(self, condition: Callable[[], object], what: str, seconds: float = START_S):
+        """The first true value of `condition`; fails the test after `seconds`."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if value := condition():
+                return value
+            time.sleep(0.02)
+        pytest.fail(f"{what}: not within {seconds} s")
+
+    def collect(self, kind: type, topic: str, qos) -> list:
+        """A list that fills with the messages of a topic."""
+        messages: list = []
+        self.node.create_subscription(kind, topic, messages.append, qos)
+        return messages
+
+    def call(self, kind: type, name: str, request, seconds: float = START_S):
+        client = self.node.create_client(kind, name)
+        assert client.wait_for_service(seconds), f"service {name} did not appear"
+        future = client.call_async(request)
+        response = self.wait_for(future.done, f"answer of {name}", seconds) and future.result()
+        self.node.destroy_client(client)
+        return response
+
+    def state(self, node: str = "/audio2shape") -> str:
+        from lifecycle_msgs.srv import GetState
+
+        return self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label
+
+    def change_state(self, transition: int, node: str = "/audio2shape") -> bool:
+        from lifecycle_msgs.msg import Transition
+        from lifecycle_msgs.srv import ChangeState
+
+        return self.call(
+            ChangeState, f"{node}/change_state", ChangeState.Request(transition=Transition(id=transition))
+        ).success
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    participant = Client()
+    yield participant
+    participant.close()
