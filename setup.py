@@ -23,6 +23,7 @@ setup(
         "diffusers>=0.33",
         "numpy",
         "scipy",
+        "scikit-image",
         "numba",
         "opencv-python",
         "soundfile>=0.12",
@@ -33,7 +34,7 @@ setup(
     extras_require={
         "teachers": ["open_clip_torch", "wav2clip", "torchaudio", "librosa"],
         "cuda": ["gsplat"],
-        "test": ["pytest", "hypothesis", "scikit-learn", "pot", "rosbags"],
+        "test": ["pytest", "hypothesis", "scikit-learn", "pot", "trimesh", "rosbags"],
     },
     entry_points={"console_scripts": ["audio2shape = audio2shape_core.cli:main"]},
 )

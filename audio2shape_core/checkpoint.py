@@ -6,7 +6,6 @@ sizes it), `sha256` (of the tensors, in key order) and free `info` (JSON: steps 
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from audio2shape_core.errors import InputError
+from audio2shape_core.files import replacing
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -38,20 +38,17 @@ def digest(tensors: dict[str, torch.Tensor]) -> str:
 
 
 def save(path: Path, kind: str, config: dict, tensors: dict[str, torch.Tensor], info: dict, *, half: bool = True) -> None:
-    """Write a checkpoint to a temporary name, then rename: a reader never sees half a file.
+    """Write a checkpoint: a reader never sees half of one.
 
     `half` stores floating-point tensors as fp16, which is what ships; resumable training state stays fp32.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     stored = {}
     for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous().clone()
         stored[name] = tensor.half() if half and tensor.is_floating_point() else tensor
     header = {"kind": kind, "config": json.dumps(config), "sha256": digest(stored), "info": json.dumps(info)}
-    temporary = path.with_name(path.name + ".part")
-    save_file(stored, temporary, metadata=header)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        save_file(stored, temporary, metadata=header)
 
 
 def load(path: Path, kind: str) -> Checkpoint:

@@ -1,7 +1,7 @@
-"""The command line: `audio2shape generate | train | evaluate | data | benchmark | doctor | view`.
+"""The command line: `audio2shape generate | train | evaluate | benchmark | doctor`.
 
 This file reads arguments and calls one function a command; each command's own module is imported only when it runs.
-Exit codes: 0 done, 2 bad input (one line on standard error), 130 interrupted.
+Exit codes: 0 done, 1 doctor found a fault, 2 bad input (one line on standard error), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -15,26 +15,18 @@ from pathlib import Path
 
 from audio2shape_core import __version__
 from audio2shape_core.errors import InputError
+from audio2shape_core.files import replacing
 
 TASKS = ("align", "autoencode", "diffuse", "judge")
 EVALUATIONS = ("retrieval", "reconstruction", "generation", "refinement")
 
 
 def write_json(path: str | None, result: dict) -> None:
-    """Print a result, and write it to `path` (through a temporary name) where one is given."""
-    text = json.dumps(result, indent=2)
+    """Write machine-readable results where a path is given."""
     if path is None:
         return
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text + "\n")
-        os.replace(temporary, target)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror}; choose a folder that can be written") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(result, indent=2) + "\n")
 
 
 def check_writable(*paths: str | None) -> None:
@@ -161,6 +153,23 @@ def evaluate(args: argparse.Namespace) -> None:
     write_json(args.json, result)
 
 
+def benchmark(args: argparse.Namespace) -> None:
+    check_writable(args.json)
+    from audio2shape_core.benchmark import run_benchmark
+
+    result = run_benchmark(weights=args.weights, device=args.device)
+    print(json.dumps(result, indent=2))
+    write_json(args.json, result)
+
+
+def doctor(args: argparse.Namespace) -> int:
+    from audio2shape_core.doctor import run_doctor
+
+    result, well = run_doctor(args.weights)
+    write_json(args.json, result)
+    return 0 if well else 1
+
+
 def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="also write machine-readable results here")
     parser.add_argument("--weights", metavar="DIR", help="folder of checkpoints (default: the ones that ship)")
@@ -218,20 +227,27 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--sheet", metavar="PNG", help="generation: also draw a contact sheet, a row a class")
     add_common(p)
     p.set_defaults(run=evaluate)
+
+    p = commands.add_parser("benchmark", help="speed and memory of the whole way on this machine")
+    add_common(p)
+    p.set_defaults(run=benchmark)
+
+    p = commands.add_parser("doctor", help="what is wrong with this machine, and how to mend it")
+    add_common(p)
+    p.set_defaults(run=doctor)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     try:
-        args.run(args)
+        return args.run(args) or 0
     except InputError as error:
         print(f"audio2shape: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("audio2shape: interrupted", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -72,10 +72,11 @@ class Preset:
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
-    align: TrainingConfig = TrainingConfig(4000, 64, 1e-3, 1e-2)
-    autoencode: TrainingConfig = TrainingConfig(5000, 24, 8e-4, 1e-4)
-    diffuse: TrainingConfig = TrainingConfig(8000, 64, 6e-4, 1e-2)
-    judge: TrainingConfig = TrainingConfig(2500, 64, 1e-3, 1e-2)
+    align: TrainingConfig = TrainingConfig(2600, 64, 1.5e-3, 2e-2, ema_decay=0.99)
+    distill: TrainingConfig = TrainingConfig(1500, 64, 1e-3, 1e-2)
+    autoencode: TrainingConfig = TrainingConfig(4000, 24, 1e-3, 1e-4)
+    diffuse: TrainingConfig = TrainingConfig(5000, 64, 8e-4, 1e-2)
+    judge: TrainingConfig = TrainingConfig(1200, 64, 1e-3, 1e-2)
 
     def to_dict(self) -> dict:
         """The preset as plain JSON-able data, as checkpoints carry it."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from audio2shape_core.errors import InputError
+from audio2shape_core.files import replacing
 from audio2shape_core.pipeline import Generation
 from audio2shape_core.shape import Shape
 
@@ -74,14 +73,5 @@ def contact_sheet(rows: dict[str, list[Shape]], path: Path) -> None:
 
 
 def write_png(figure: Figure, path: Path) -> None:
-    """Save through a temporary name. Raises InputError where that cannot be."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose a folder that can be written") from error
-    finally:
-        temporary.unlink(missing_ok=True)

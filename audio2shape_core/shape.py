@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from audio2shape_core.errors import InputError
+from audio2shape_core.files import replacing
 
 PLY_DTYPE = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1"), ("confidence", "<f4")]
@@ -54,24 +55,24 @@ class Shape:
         path = Path(path)
         if path.suffix not in SUFFIXES:
             raise InputError(f"cannot write {path.name}: expected one of {', '.join(SUFFIXES)}")
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(self._encode(path.suffix))
-            os.replace(temporary, path)
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror}; choose a folder that can be written") from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        data = self._encode(path.suffix)
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
 
     def _encode(self, suffix: str) -> bytes:
         if suffix == ".ply":
             return encode_ply(self)
         if suffix == ".npz":
             return encode_npz(self)
-        from audio2shape_core import export
+        if suffix == ".obj":
+            from audio2shape_core.mesh import encode_obj
 
-        return export.encode_obj(self) if suffix == ".obj" else export.encode_splat(self)
+            scale = float(np.cbrt(np.linalg.det(self.camera_from_shape[:3, :3])))
+            return encode_obj(self.points, self.colors, scale, self.label)
+        from audio2shape_core.refinement.export import to_splat
+        from audio2shape_core.refinement.gaussians import Gaussians
+
+        return to_splat(self.gaussians or Gaussians.from_cloud(self.points, self.colors))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Shape:
@@ -86,8 +87,9 @@ class Shape:
                         file["camera_from_shape"],
                     )  # fmt: skip
             return decode_ply(path.read_bytes())
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"cannot read {path} ({error}); expected a .ply or .npz that audio2shape wrote") from error
+        except (OSError, KeyError, ValueError, IndexError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"cannot read {path} ({reason}); expected a .ply or .npz that audio2shape wrote") from error
 
 
 def encode_ply(shape: Shape) -> bytes:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from audio2shape_core.data.canonical import canonicalize, normalize
 from audio2shape_core.data.manifest import Item, load_points, read_manifest
 from audio2shape_core.data.procedural import procedural_shape
+from audio2shape_core.files import replacing
 from audio2shape_core.shape import resize_cloud
 from audio2shape_core.vocabulary import VOCABULARY
 
@@ -76,10 +77,8 @@ def cached(path: Path, make) -> ShapeBank:
         with np.load(path) as file:
             return ShapeBank(**{name: file[name] for name in names})
     bank = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part.npz")
-    np.savez(temporary, **{name: getattr(bank, name) for name in names})
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        np.savez(temporary, **{name: getattr(bank, name) for name in names})
     return bank
 
 

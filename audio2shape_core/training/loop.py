@@ -4,9 +4,9 @@ A recipe gives the modules and a function `losses(step) -> {term: scalar}`; ever
 step, so that a resumed run sees the batches it would have seen.
 """
 
+import copy
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from audio2shape_core.files import replacing
 from audio2shape_core.presets import TrainingConfig
 
 SAVE_EVERY_S = 120.0
@@ -36,6 +36,17 @@ def fast_precision(device: torch.device):
     return nullcontext()
 
 
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
+    """Move the EMA copy towards the model, buffers included: running statistics must fit the weights beside them."""
+    decay = min(decay, (1 + step) / (10 + step))  # early weights are forgotten quickly
+    for ours, theirs in zip(average.state_dict().values(), model.state_dict().values()):
+        if ours.is_floating_point():
+            ours.lerp_(theirs, 1 - decay)
+        else:
+            ours.copy_(theirs)
+
+
 def fit(
     model: nn.Module,
     losses: Callable[[int], dict[str, Tensor]],
@@ -44,7 +55,6 @@ def fit(
     *,
     resume: bool,
     device: torch.device,
-    after_step: Callable[[], None] | None = None,
 ) -> nn.Module:
     """Minimise the sum of the loss terms; returns the EMA copy of `model`, in eval mode.
 
@@ -52,9 +62,9 @@ def fit(
     """
     output.mkdir(parents=True, exist_ok=True)
     model.to(device).train()
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=False)
-    decay = [p for p in model.parameters() if p.ndim >= 2]
-    plain = [p for p in model.parameters() if p.ndim < 2]  # biases, norms and temperatures are not decayed
+    average = copy.deepcopy(model)
+    decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
+    plain = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]  # biases, norms and temperatures are not decayed
     groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
     state_file = output / "state.pt"
@@ -67,9 +77,9 @@ def fit(
         start = state["step"]
 
     def save(step: int) -> None:
-        temporary = state_file.with_suffix(".part")
-        torch.save({"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, temporary)
-        os.replace(temporary, state_file)
+        parts = {"model": model, "average": average, "optimizer": optimizer}
+        with replacing(state_file) as temporary:
+            torch.save({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, temporary)
 
     smooth: dict[str, float] = {}
     saved = time.monotonic()
@@ -85,9 +95,7 @@ def fit(
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
             optimizer.step()
-            average.update_parameters(model)
-            if after_step:
-                after_step()
+            follow(average, model, step, config.ema_decay)
             for name, term in terms.items():
                 smooth[name] = 0.98 * smooth.get(name, term.item()) + 0.02 * term.item()
             if (step + 1) % 100 == 0:
@@ -98,7 +106,4 @@ def fit(
                 save(step + 1)
                 saved = time.monotonic()
     save(max(start, config.steps))
-    # Normalisation statistics and codebooks are averages already: the EMA copy takes them as they stand.
-    for ours, theirs in zip(average.module.buffers(), model.buffers()):
-        ours.copy_(theirs)
-    return average.module.eval()
+    return average.eval()

@@ -1,0 +1,74 @@
+"""`audio2shape benchmark`: speed and memory of the whole way on this machine."""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from audio2shape_core.camera import Camera
+from audio2shape_core.pipeline import AudioToShape
+from audio2shape_core.refinement import Gaussians, refine, render
+
+SAMPLE_RATE = 16_000
+RUNS = 15
+REFINE_STEPS, REFINE_POINTS, REFINE_PIXELS = 200, 2048, 128
+
+
+def import_seconds() -> float:
+    """Time a fresh interpreter needs for `import audio2shape_core`, beyond starting."""
+    code = "import time; t = time.perf_counter(); import audio2shape_core; print(time.perf_counter() - t)"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
+    return min(float(run.stdout) for run in runs)
+
+
+def run_benchmark(*, weights: str | None, device: str) -> dict:
+    """Median times in milliseconds (p95 beside them), resident memory in MB. Sound and picture are made on the spot."""
+    start = time.perf_counter()
+    model = AudioToShape.load(weights, device=device)
+    load_s = time.perf_counter() - start
+    rng = np.random.default_rng(0)
+    waveform = (0.1 * rng.standard_normal(5 * SAMPLE_RATE)).astype(np.float32)
+    model.generate(waveform)  # first call: kernels are chosen and caches filled
+    stages: dict[str, list[float]] = {}
+    for seed in range(RUNS):
+        generation = model.generate(waveform, seed=seed)
+        for stage, ms in generation.timings_ms.items():
+            stages.setdefault(stage, []).append(ms)
+    coarse = {
+        stage: {"median_ms": round(statistics.median(ms), 1), "p95_ms": round(float(np.percentile(ms, 95)), 1)}
+        for stage, ms in stages.items()
+        if stage not in ("pose", "refine")
+    }
+    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    refine_s = time_refinement(generation.coarse.points, generation.coarse.colors, model)
+    return {
+        "device": str(model.device),
+        "cores": len(os.sched_getaffinity(0)),
+        "import_s": round(import_seconds(), 3),
+        "load_s": round(load_s, 2),
+        "audio_to_cloud": coarse,
+        "refine_s": round(refine_s, 2),
+        "refine_setting": f"{REFINE_STEPS} steps, {REFINE_POINTS} Gaussians, {REFINE_PIXELS} px",
+        "resident_mb_coarse": round(memory_mb),
+        "resident_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def time_refinement(points: np.ndarray, colors: np.ndarray, model: AudioToShape) -> float:
+    """Seconds of a refinement towards the cloud's own render in other colours, after the kernels are compiled."""
+    camera = Camera.default(REFINE_PIXELS, REFINE_PIXELS)
+    points = points[:REFINE_POINTS]
+    image = render(Gaussians.from_cloud(points, 255 - colors[:REFINE_POINTS]), camera)
+    rgba = np.concatenate([image.color.numpy(), image.alpha.numpy()[..., None]], axis=-1)
+    picture = np.round(rgba.clip(0, 1) * 255).astype(np.uint8)
+    settings = {"camera": camera, "pose_known": True, "device": str(model.device)}
+    refine(points, colors[:REFINE_POINTS], picture, iterations=5, **settings)
+    start = time.perf_counter()
+    refine(points, colors[:REFINE_POINTS], picture, iterations=REFINE_STEPS, **settings)
+    return time.perf_counter() - start

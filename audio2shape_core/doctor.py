@@ -1,0 +1,74 @@
+"""`audio2shape doctor`: what is wrong with this machine, and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from audio2shape_core.errors import InputError
+
+NEEDED = ("torch", "diffusers", "numpy", "scipy", "skimage", "numba", "cv2", "soundfile", "safetensors", "matplotlib")
+OPTIONAL = {
+    "gsplat": "splatting on CUDA: pip install gsplat",
+    "open_clip": "the paper's image encoder: pip install open_clip_torch",
+    "wav2clip": "the paper's audio encoder: pip install wav2clip",
+    "rclpy": "the ROS 2 node: source a distribution, or pip install -r requirements-ros-wheels.txt",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """level: ok, note (works without) or mend (does not work); what: the part; text: what was seen and how to mend it."""
+
+    level: str
+    what: str
+    text: str
+
+
+def examine(weights: str | None) -> Iterator[Finding]:
+    """Look at Python, packages, device, weights and memory, in that order."""
+    yield Finding("ok", "python", f"{platform.python_version()} at {sys.executable}")
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        yield Finding("mend", "packages", f"{', '.join(missing)} missing: pip install -c constraints.txt .")
+        return
+    yield Finding("ok", "packages", "all that the core needs")
+    for name, use in OPTIONAL.items():
+        if importlib.util.find_spec(name) is None:
+            yield Finding("note", name, f"not installed; {use}")
+    import torch
+
+    if not torch.cuda.is_available():
+        yield Finding("note", "device", f"no CUDA device; {os.cpu_count()} CPU cores do the work")
+    else:
+        yield Finding("ok", "device", torch.cuda.get_device_name())
+        if shutil.which("nvcc") is None:
+            yield Finding("note", "nvcc", "gsplat compiles its kernels at first use and needs the CUDA toolkit's nvcc")
+    from audio2shape_core.pipeline import AudioToShape
+
+    try:
+        model = AudioToShape.load(weights)
+        yield Finding("ok", "weights", f"sha256 {model.weights_sha256[:16]}, loaded on {model.device}")
+    except InputError as error:
+        yield Finding("mend", "weights", str(error))
+    free_gb = int(os.sysconf("SC_AVPHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE") / 2**30
+    enough = free_gb > 1.5
+    yield Finding("ok" if enough else "mend", "memory", f"{free_gb:.1f} GB free{'' if enough else ', expected 1.5'}")
+    cache = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent)
+    if not os.access(cache, os.W_OK):
+        yield Finding("note", "cache", f"{cache} is read-only: kernels compile anew each run; set NUMBA_CACHE_DIR")
+
+
+def run_doctor(weights: str | None) -> tuple[dict, bool]:
+    """Print the findings; returns them as plain data, and whether nothing must be mended."""
+    findings = []
+    for finding in examine(weights):
+        print(f"{finding.level:5s} {finding.what}: {finding.text}")
+        findings.append(asdict(finding))
+    return {"findings": findings}, all(f["level"] != "mend" for f in findings)
