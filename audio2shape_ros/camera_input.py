@@ -38,6 +38,7 @@ class CameraStatus:
     calibrated: bool = False
     frame_id: str = ""
     error: str = ""
+    last_error: float = 0.0  # time.monotonic()
     arrivals: deque = field(default_factory=lambda: deque(maxlen=30), repr=False)
 
 
@@ -112,5 +113,5 @@ class CameraInput:
         return View(pixels, camera, frame, Time.from_msg(message.header.stamp))
 
     def _complain(self, problem: str) -> None:
-        self.status.error = problem
+        self.status.error, self.status.last_error = problem, time.monotonic()
         self._node.get_logger().warning(problem, throttle_duration_sec=10.0)

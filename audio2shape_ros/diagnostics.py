@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 QUIET_S = 3.0  # without a message this long, an input is dead
+ERROR_S = 10.0  # how long an unusable image is talked about
 MISSES = 3  # budget misses in a row before WARN becomes ERROR
 Report = tuple[bytes, str, dict[str, object]]  # level, summary, values
 
@@ -79,7 +80,7 @@ class Diagnostics:
         arrivals = list(s.arrivals)
         rate = (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) if len(arrivals) > 1 else 0.0
         values = {"images": s.images, "rate Hz": f"{rate:.1f}", "calibrated": s.calibrated, "frame": s.frame_id}
-        if s.error:
+        if s.error and time.monotonic() - s.last_error < ERROR_S:
             return WARN, s.error, values
         if not s.images or time.monotonic() - s.last_image > QUIET_S:
             return OK, "no camera: shapes stay as imagined", values

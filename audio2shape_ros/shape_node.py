@@ -17,7 +17,8 @@ import numpy as np
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from audio2shape_core.errors import Cancelled, InputError, Progress
@@ -33,6 +34,7 @@ from audio2shape_ros.servers import Servers
 from audio2shape_ros.trigger import Trigger
 from audio2shape_ros.worker import Worker
 
+InvalidHandle = rclpy_implementation.InvalidHandle
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -245,6 +247,24 @@ class ShapeNode(LifecycleNode):
         return True
 
 
+def spin(executor: Executor, logger) -> None:
+    """Like executor.spin(), but no callback's exception ends it.
+
+    rclpy raises InvalidHandle when one thread destroys an entity while another gathers what to wait for. A node that
+    changes its subscriptions meets that now and then, and it means nothing.
+    """
+    while executor.context.ok():
+        try:
+            executor.spin()
+            return
+        except InvalidHandle:
+            continue
+        except ExternalShutdownException:
+            return
+        except Exception as error:
+            logger.error(f"a callback failed: {type(error).__name__}: {error}")
+
+
 def main(arguments: list[str] | None = None) -> None:
     rclpy.init(args=arguments)
     node = ShapeNode()
@@ -253,8 +273,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if node.settings["autostart"] and node.trigger_configure() == SUCCESS:
             node.trigger_activate()
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        spin(executor, node.get_logger())
+    except KeyboardInterrupt:
         pass
     finally:
         node._stop()

@@ -85,20 +85,16 @@ class Client:
 
     def __init__(self) -> None:
         import rclpy
-        from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+        from rclpy.executors import MultiThreadedExecutor
+
+        from audio2shape_ros.shape_node import spin
 
         rclpy.init()
         self.node = rclpy.create_node("tester")
         self._executor = MultiThreadedExecutor(2)
         self._executor.add_node(self.node)
 
-        def spin() -> None:
-            try:
-                self._executor.spin()
-            except ExternalShutdownException:
-                pass
-
-        self._thread = threading.Thread(target=spin, daemon=True)
+        self._thread = threading.Thread(target=spin, args=(self._executor, self.node.get_logger()), daemon=True)
         self._thread.start()
 
     def close(self) -> None:
