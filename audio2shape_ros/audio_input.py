@@ -191,6 +191,7 @@ class AudioInput:
         self._suspicions = self._suspicions + 1 if looks_like_mp3(data) else 0
         suspicious = not self.status.coding and self._suspicions >= MP3_SUSPICIONS
         if self.status.coding not in PCM_CODINGS or suspicious:
+            self.ring = None  # what the first messages left there was noise
             raise InputError(MP3_REMEDY if suspicious else MP3_REMEDY.replace("mp3", self.status.coding, 1))
         s = self._settings
         told = self._info or PcmFormat(s["audio.sample_rate"], s["audio.channels"], s["audio.sample_format"])

@@ -166,11 +166,14 @@ class Servers:
 
 
 def local_path(uri: str) -> Path:
-    """A path or file:// address -> a path. Raises BadRequest for other addresses."""
+    """A path or file:// address -> a path. Raises BadRequest for other addresses, NoAudio where no file is."""
     parts = urlparse(uri)
     if parts.scheme not in ("", "file") or parts.netloc not in ("", "localhost"):
         raise BadRequest(f"audio_uri {uri!r}: expected a path or file:// on the node's machine")
-    return Path(unquote(parts.path) if parts.scheme else uri).expanduser()
+    path = Path(unquote(parts.path) if parts.scheme else uri).expanduser()
+    if not path.is_file():
+        raise NoAudio(f"no sound file at {path} on the node's machine")
+    return path
 
 
 def confined(name: str, suffix: str, export_dir: str) -> Path:

@@ -149,10 +149,11 @@ class ShapeNode(LifecycleNode):
 
     def _on_sound(self, samples: np.ndarray, rate: int, end: float) -> None:
         """Every audio message ends here, in the audio group."""
-        if not self._trigger.heard(samples, rate, end) or not self.enabled or not self.is_active:
+        seconds = self._trigger.heard(samples, rate, end)
+        if not seconds or not self.enabled or not self.is_active:
             return
         try:
-            request = self.request(min_confidence=self.settings["trigger.min_confidence"])
+            request = self.request(window_s=seconds, min_confidence=self.settings["trigger.min_confidence"])
         except InputError as error:  # silence, or not enough sound yet
             self.get_logger().debug(str(error))
             return

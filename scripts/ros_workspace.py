@@ -6,8 +6,8 @@
 
 With a distribution sourced (`. /opt/ros/jazzy/setup.sh`) that is what it builds on. Otherwise it builds on the ROS 2
 wheels of this interpreter's environment, which need some help to serve CMake (see `mend_wheels`). Where
-audio_common_msgs is missing, a definition of the same names from tests/interfaces stands in; `--family mgonzs13`
-builds a second workspace with that other package of the same name.
+audio_common_msgs or vision_msgs is missing, definitions of the same names from tests/interfaces stand in;
+`--family mgonzs13` builds a second workspace with that other audio_common_msgs.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ PACKAGE = (
     "package.xml", "CMakeLists.txt", "msg", "action", "srv", "audio2shape_ros", "audio2shape_core", "launch", "config",
     "scripts",
 )  # fmt: skip
+INTERFACES = ROOT / "tests" / "interfaces"
 FAMILIES = ("ros_drivers", "mgonzs13")
 
 
@@ -42,15 +43,26 @@ def sourced_prefixes() -> list[Path]:
     return [p for p in prefixes if p != VENV and (p / "share/rosidl_default_generators").is_dir()]
 
 
-def has_audio_messages(prefixes: list[Path]) -> bool:
-    return any((prefix / "share/audio_common_msgs").is_dir() for prefix in prefixes)
+def stand_ins(family: str) -> list[Path]:
+    """Interface packages of tests/interfaces that are needed because nothing else provides them."""
+    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+
+    def missing(package: str) -> bool:
+        return not any((p / "share" / package).is_dir() for p in prefixes if not p.is_relative_to(BUILD))
+
+    needed = []
+    if family != "ros_drivers" or missing("audio_common_msgs"):
+        needed.append(INTERFACES / family)
+    if missing("vision_msgs"):
+        needed.append(INTERFACES / "vision_msgs")
+    return needed
 
 
 def fingerprint(family: str) -> str:
     """Changes when a rebuild is due: contents of what is compiled, names of what is linked into the install space."""
     compiled = [ROOT / "package.xml", ROOT / "CMakeLists.txt", Path(__file__)]
-    for folder in ("msg", "action", "srv", f"tests/interfaces/{family}"):
-        compiled += sorted(p for p in (ROOT / folder).rglob("*") if p.is_file())
+    for folder in (ROOT / "msg", ROOT / "action", ROOT / "srv", *stand_ins(family)):
+        compiled += sorted(p for p in folder.rglob("*") if p.is_file())
     linked = []
     for folder in ("audio2shape_core", "audio2shape_ros", "launch", "config"):
         linked += sorted(p for p in (ROOT / folder).rglob("*") if p.is_file() and "__pycache__" not in p.parts)
@@ -167,9 +179,7 @@ def build(family: str, *, verbose: bool) -> Path:
     for ignored in (BUILD, BUILD.parent):
         (ignored / "COLCON_IGNORE").touch()
     environment = dict(os.environ, **({} if prefixes else wheel_environment()))
-    paths = [linked_source(place)]
-    if family != "ros_drivers" or not has_audio_messages(prefixes):
-        paths.append(ROOT / "tests/interfaces" / family)
+    paths = [linked_source(place), *stand_ins(family)]
     command = ["colcon"]
     if importlib.util.find_spec("colcon_core"):  # this interpreter's, whatever PATH says
         command = [sys.executable, "-c", "import sys; from colcon_core.command import main; sys.exit(main())"]

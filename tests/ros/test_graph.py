@@ -328,6 +328,20 @@ class TestAction:
         assert third.accepted
         self.result(client, third)
 
+    def test_preempt_gives_way_to_the_newer_goal(self, client, action):
+        def policy(value):
+            request = SetParametersAtomically.Request(parameters=[Parameter("goal_policy", value=value).to_parameter_msg()])
+            assert client.call(SetParametersAtomically, f"{NODE}/set_parameters_atomically", request).result.successful
+
+        policy("preempt")
+        started = threading.Event()
+        first = self.send(client, action, lambda _: started.set(), steps=1000)
+        assert started.wait(20)
+        second = self.send(client, action, steps=1)
+        assert self.result(client, second).status == GoalStatus.STATUS_SUCCEEDED
+        assert self.result(client, first).result.code == GenerateShape.Result.CANCELED
+        policy("reject")
+
     def test_deadline_is_kept(self, client, action):
         asked = time.monotonic()
         answer = self.result(client, self.send(client, action, steps=1000, deadline_s=0.5))

@@ -7,14 +7,14 @@ from audio2shape_ros.trigger import Trigger
 DEFAULTS = {p.name: p.default for p in TABLE}
 
 
-def fired(trigger: Trigger, sound: np.ndarray, *, start: float = 100.0, chunk: int = 320) -> list[float]:
-    """When shapes were due, seconds from the beginning of the sound."""
-    times = []
+def fired(trigger: Trigger, sound: np.ndarray, *, start: float = 100.0, chunk: int = 320) -> list[tuple[float, float]]:
+    """When shapes were due, seconds from the beginning of the sound, and of how much sound."""
+    calls = []
     for i in range(0, len(sound), chunk):
         end = start + (i + chunk) / RATE
-        if trigger.heard(sound[i : i + chunk], RATE, end):
-            times.append(end - start)
-    return times
+        if seconds := trigger.heard(sound[i : i + chunk], RATE, end):
+            calls.append((end - start, seconds))
+    return calls
 
 
 def quiet(seconds: float) -> np.ndarray:
@@ -23,14 +23,16 @@ def quiet(seconds: float) -> np.ndarray:
 
 def test_onset_fires_once_after_listening_on():
     trigger = Trigger(Settings({**DEFAULTS, "trigger.listen_s": 0.5}))
-    times = fired(trigger, np.concatenate([quiet(2), tone(1.5), quiet(2)]))
-    assert len(times) == 1
-    assert 2.45 < times[0] < 2.65
+    ((when, seconds),) = fired(trigger, np.concatenate([quiet(2), tone(1.5), quiet(2)]))
+    assert 2.45 < when < 2.65
+    assert 1.8 <= when - seconds <= 2.0  # from shortly before the onset
 
 
 def test_continuous_keeps_its_period():
     trigger = Trigger(Settings({**DEFAULTS, "trigger.mode": "continuous", "trigger.period_s": 0.5}))
-    assert np.allclose(np.diff(fired(trigger, tone(3))), 0.5, atol=0.03)
+    times, seconds = zip(*fired(trigger, tone(3)))
+    assert np.allclose(np.diff(times), 0.5, atol=0.03)
+    assert set(seconds) == {4.0}
 
 
 def test_on_demand_never_fires_by_itself():

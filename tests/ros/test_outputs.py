@@ -1,0 +1,116 @@
+"""Frames, boxes, detections and markers of a shape whose placement is known."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import rclpy
+from geometry_msgs.msg import TransformStamped
+from rclpy.lifecycle import LifecycleNode
+from rclpy.time import Time
+from std_msgs.msg import Header
+
+from audio2shape_core.shape import Shape
+from audio2shape_ros import conversions
+from audio2shape_ros.msg import ShapeHypothesis
+from audio2shape_ros.outputs import OWN_FRAME, Outputs
+from audio2shape_ros.parameters import TABLE, Settings
+
+CAMERA = "camera_optical_frame"
+# Two metres before a level camera, facing it, half a metre a unit: canonical x (front) is -z, z (up) is -y.
+BEFORE_CAMERA = np.array([[0, 0.5, 0, 0], [0, 0, -0.5, 0], [-0.5, 0, 0, 2], [0, 0, 0, 1.0]])
+POINTS = np.array([[-1, -0.4, -0.2], [1, 0.4, 0.2], [0, 0, 0]], np.float32)
+SHAPE = Shape(
+    POINTS, np.zeros((3, 3), np.uint8), np.ones(3, np.float32), "dog", {"dog": 0.9, "cat": 0.1}, BEFORE_CAMERA
+)
+
+
+@pytest.fixture
+def outputs():
+    rclpy.init()
+    node = LifecycleNode("outputs")
+    settings = Settings({p.name: p.default for p in TABLE})
+    made = Outputs(node, settings)
+    made.settings = settings
+    yield made
+    made.close()
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def place(outputs, camera_frame=CAMERA, **settings):
+    outputs.settings.update({name.replace("__", "."): value for name, value in settings.items()})
+    frame, matrix = outputs.frame_of(SHAPE, camera_frame, Time())
+    return frame, conversions.transform(matrix, POINTS)
+
+
+def test_in_the_cameras_frame_by_default(outputs):
+    frame, points = place(outputs)
+    assert frame == CAMERA
+    np.testing.assert_allclose(points[1], [0.2, -0.1, 1.5], atol=1e-6)
+
+
+def test_without_a_camera_it_stands_upright_in_a_frame_of_its_own(outputs):
+    frame, points = place(outputs, camera_frame="")
+    assert frame == OWN_FRAME
+    np.testing.assert_allclose(points, 0.5 * POINTS, atol=1e-6)
+
+
+def test_known_size_keeps_the_picture(outputs):
+    _, usual = place(outputs)
+    _, twice = place(outputs, shape__size_m=2.0)
+    assert np.ptp(twice, axis=0).max() == pytest.approx(2.0, rel=1e-5)
+    np.testing.assert_allclose(twice[:, :2] / twice[:, 2:], usual[:, :2] / usual[:, 2:], atol=1e-6)
+
+
+def test_no_way_to_the_target_frame_stands_at_its_origin(outputs):
+    frame, points = place(outputs, output__frame_id="map")
+    assert frame == "map"
+    np.testing.assert_allclose(points, 0.5 * POINTS, atol=1e-6)
+
+
+def test_tf_carries_it_to_the_target_frame_and_falls_back_to_the_latest(outputs):
+    """tf2_ros is on no Python index, so its buffer is stood in for by the one method that is called."""
+    asked = []
+
+    def lookup_transform(target, source, when, timeout):
+        asked.append((target, source, when.nanoseconds))
+        if when.nanoseconds:
+            raise LookupError("extrapolation into the future")
+        found = TransformStamped()
+        found.transform.translation.x = 10.0
+        return found
+
+    outputs._buffer = SimpleNamespace(lookup_transform=lookup_transform)
+    outputs._listener = SimpleNamespace(unregister=lambda: None)
+    outputs.settings.update({"output.frame_id": "map"})
+    frame, matrix = outputs.frame_of(SHAPE, CAMERA, Time(nanoseconds=5))
+    assert frame == "map"
+    assert asked == [("map", CAMERA, 5), ("map", CAMERA, 0)]
+    np.testing.assert_allclose(matrix[:3, 3], [10, 0, 2])
+
+
+def record() -> ShapeHypothesis:
+    header = Header(frame_id=CAMERA)
+    pose, size = conversions.box(BEFORE_CAMERA, POINTS)
+    return ShapeHypothesis(
+        header=header, id="abc", labels=["dog", "cat"], scores=[0.9, 0.1], confidence=0.9, pose=pose, size=size
+    )
+
+
+def test_detection_is_joined_to_the_cloud_by_header_and_id(outputs):
+    pytest.importorskip("vision_msgs")
+    shape = record()
+    (detection,) = outputs._detections(shape).detections
+    assert (detection.header, detection.id) == (shape.header, "abc")
+    assert [(r.hypothesis.class_id, round(r.hypothesis.score, 3)) for r in detection.results] == [("dog", 0.9), ("cat", 0.1)]
+    assert detection.bbox.center == shape.pose
+    np.testing.assert_allclose([detection.bbox.size.x, detection.bbox.size.y, detection.bbox.size.z], [1.0, 0.4, 0.2], rtol=1e-5)
+
+
+def test_markers_show_box_and_label(outputs):
+    pytest.importorskip("visualization_msgs")
+    box, label = outputs._markers(record()).markers
+    assert box.type == box.CUBE
+    assert (box.scale.x, box.color.a) == (pytest.approx(1.0), pytest.approx(0.15))
+    assert label.text == "dog 90%"
