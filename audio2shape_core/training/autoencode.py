@@ -47,7 +47,7 @@ def train_autoencode(preset: Preset, data: Path, output: Path, *, resume: bool, 
             "commitment": config.commitment * quantized.commitment,
         }
 
-    average = fit(model, losses, recipe, output, resume=resume, device=device)
+    average = fit(model, losses, recipe, output / "autoencode", resume=resume, device=device)
     measure_latents(average, bank, device)
     target = output / "autoencoder.safetensors"
     info = {"quantized": quantized, "steps": recipe.steps}

@@ -58,7 +58,7 @@ def train_diffuse(preset: Preset, data: Path, output: Path, *, resume: bool, dev
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         return {"velocity": diffusion_loss(denoiser, alphas, latents, context, config.condition_dropout, generator)}
 
-    average = fit(denoiser, losses, recipe, output, resume=resume, device=device)
+    average = fit(denoiser, losses, recipe, output / "diffuse", resume=resume, device=device)
     target = output / "denoiser.safetensors"
     checkpoint.save(target, "denoiser", preset.to_dict()["denoiser"], average.state_dict(), {"sizes": sizes, "steps": recipe.steps})
     return target

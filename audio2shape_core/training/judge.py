@@ -37,7 +37,7 @@ def train_judge(preset: Preset, data: Path, output: Path, *, resume: bool, devic
         logits = model(torch.from_numpy(points).float().to(device))
         return {"classes": functional.cross_entropy(logits.float(), classes, label_smoothing=0.05)}
 
-    average = fit(model, losses, recipe, output, resume=resume, device=device)
+    average = fit(model, losses, recipe, output / "judge", resume=resume, device=device)
     target = output / "judge.safetensors"
     info = {"classes": VOCABULARY, "widths": preset.alignment.point_widths, "steps": recipe.steps}
     checkpoint.save(target, "judge", {}, average.state_dict(), info)

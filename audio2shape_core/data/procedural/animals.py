@@ -21,16 +21,18 @@ def leg(body: Body, hip, foot, radius: float, color: Color, *, bend: float = 0.0
     body.add(ellipsoid(foot + (0.5 * size, 0, 0.3 * size), (1.2 * size, 0.8 * size, 0.6 * size)), color)
 
 
-def four_legs(body: Body, length: float, width: float, height: float, radius: float, color: Color, rng: Rng, **kind) -> None:
+def four_legs(
+    body: Body, length: float, width: float, height: float, radius: float, color: Color, rng: Rng, *, paw: float
+) -> None:
     """Four legs under a trunk which is `length` long and ends at x = ±length/2, in a small random stride."""
     for x, bend in ((0.40 * length, 0.02), (-0.40 * length, -0.06)):
         for y in (width, -width):
             step = rng.uniform(-0.06, 0.06) * length
-            leg(body, (x, y, 1.2 * height), (x + step, 1.05 * y, 0), radius, color, bend=bend * length, **kind)
+            leg(body, (x, y, 1.2 * height), (x + step, 1.05 * y, 0), radius, color, bend=bend * length, paw=paw)
 
 
 def pointed_ears(body: Body, at, size: float, apart: float, color: Color) -> None:
-    """Two upright triangular ears about the point `at`."""
+    """Two upright triangular ears, `apart` to each side of the point `at`."""
     for side in (1, -1):
         foot = np.asarray(at, float) + (0, side * apart, 0)
         tip = foot + (-0.1 * size, 0.35 * side * size, size)
@@ -53,9 +55,11 @@ def dog(rng: Rng) -> Body:
     coat = pick(rng, [(150, 100, 55), (60, 45, 35), (205, 175, 130), (110, 75, 45), (225, 220, 210), (45, 42, 42)])
     dark = tuple(int(0.6 * c) for c in coat)
     legs = {"hound": 0.52, "shepherd": 0.48, "terrier": 0.38, "dachshund": 0.2}[breed] * rng.uniform(0.9, 1.1)
-    length, chest = {"terrier": 0.75, "dachshund": 1.15}.get(breed, 0.95) * rng.uniform(0.92, 1.08), rng.uniform(0.17, 0.21)
+    length = {"terrier": 0.75, "dachshund": 1.15}.get(breed, 0.95) * rng.uniform(0.92, 1.08)
+    chest = rng.uniform(0.17, 0.21)
     back = legs + 0.8 * chest
-    spine = [(-0.55 * length, 0, back), (-0.15 * length, 0, back + 0.03), (0.25 * length, 0, back - 0.03), (0.55 * length, 0, back)]
+    spine = np.array([(-0.55, 0, back), (-0.15, 0, back + 0.03), (0.25, 0, back - 0.03), (0.55, 0, back)])
+    spine[:, 0] *= length
     thick = smooth(np.array([0.10, 0.125, chest, 0.12])[:, None], 12)[:, 0]
     body.add(tube(smooth(spine, 12), thick, flatten=rng.uniform(0.8, 0.95)), coat)
     body.add(ellipsoid((-0.47 * length, 0, back), (0.16, 0.13, 0.15)), coat, 0.6)
@@ -109,14 +113,15 @@ def cat(rng: Rng) -> Body:
         return body
     legs, length = rng.uniform(0.27, 0.33), rng.uniform(0.75, 0.9)
     back = legs + 0.09
-    spine = [(-0.5 * length, 0, back), (-0.1 * length, 0, back + 0.03), (0.3 * length, 0, back), (0.5 * length, 0, back + 0.03)]
+    spine = np.array([(-0.5, 0, back), (-0.1, 0, back + 0.03), (0.3, 0, back), (0.5, 0, back + 0.03)])
+    spine[:, 0] *= length
     body.add(tube(smooth(spine, 12), smooth([[0.1], [0.125], [0.12], [0.085]], 12)[:, 0]), coat)
     four_legs(body, length, 0.08, legs, rng.uniform(0.024, 0.03), coat, rng, paw=1.5)
     head = np.array((0.5 * length + 0.12, 0, back + rng.uniform(0.08, 0.18)))
     body.add(tube([(0.45 * length, 0, back + 0.02), head], [0.095, 0.08]), coat, 0.6)
     cat_head(body, head, size, coat)
     root, reach, end = np.array((-0.52 * length, 0, back + 0.03)), rng.uniform(0.4, 0.55), rng.uniform(-0.4, 0.25)
-    tail = [root, root + (-0.4 * reach, 0, 0.15 * reach), root + (-0.5 * reach, 0, 0.7 * reach), root + ((end - 0.45) * reach, 0, reach)]
+    tail = root + reach * np.array([(0, 0, 0), (-0.4, 0, 0.15), (-0.5, 0, 0.7), (end - 0.45, 0, 1)])
     body.add(tube(smooth(tail, 16), np.linspace(0.032, 0.022, 16)), coat, 1.7)
     return body
 
@@ -135,7 +140,8 @@ def cow(rng: Rng) -> Body:
     coat, spot = [((235, 232, 228), (30, 28, 28)), ((30, 28, 28), (235, 232, 228)), ((140, 80, 45), (120, 66, 38))][
         rng.choice(3, p=[0.5, 0.2, 0.3])
     ]
-    legs, half, wide, deep = rng.uniform(0.4, 0.5), rng.uniform(0.6, 0.7), rng.uniform(0.25, 0.3), rng.uniform(0.29, 0.34)
+    legs, half = rng.uniform(0.4, 0.5), rng.uniform(0.6, 0.7)
+    wide, deep = rng.uniform(0.25, 0.3), rng.uniform(0.29, 0.34)
     back = legs + 0.75 * deep
     middle = np.array((0, 0, back))
     body.add(ellipsoid(middle, (half, wide, deep)), coat)
@@ -182,12 +188,13 @@ def sheep(rng: Rng) -> Body:
     around = np.arange(count) * np.pi * (3 - 5**0.5) + rng.uniform(0, 2 * np.pi)
     ring = np.sqrt(1 - height**2)
     for unit in np.stack([height, ring * np.cos(around), ring * np.sin(around)], axis=1):
-        body.add(ellipsoid(middle + unit * radii * 0.88, rng.uniform(0.075, 0.11, 3)), fleece, 0.8)
+        body.add(ellipsoid(middle + unit * radii * 0.88, rng.uniform(0.075, 0.11, 3)), fleece, 0.4)
     four_legs(body, 1.25 * half, 0.55 * wide, legs, rng.uniform(0.024, 0.032), skin, rng, paw=1.3)
 
     head = np.array((half + rng.uniform(0.13, 0.18), 0, back + rng.uniform(0.14, 0.26)))
     for t in (0.0, 0.5):
-        body.add(ellipsoid((1 - t) * np.array((0.75 * half, 0, back + 0.1)) + t * head, (0.16, 0.15, 0.15)), fleece, 0.7)
+        center = (1 - t) * np.array((0.75 * half, 0, back + 0.1)) + t * head
+        body.add(ellipsoid(center, (0.16, 0.15, 0.15)), fleece, 0.7)
     nose = head + (0.19, 0, -0.14)
     body.add(tube([head + (-0.05, 0, 0.02), 0.5 * (head + nose), nose], [0.09, 0.085, 0.05]), skin, 1.5)
     body.add(ellipsoid(head + (-0.07, 0, 0.08), (0.09, 0.095, 0.07)), fleece)
@@ -195,8 +202,8 @@ def sheep(rng: Rng) -> Body:
     if rng.random() < 0.25:
         turn = np.linspace(0.5 * np.pi, 2.2 * np.pi, 14)
         for side in (1, -1):
-            horn = head + np.stack([0.09 * np.cos(turn) - 0.05, side * np.linspace(0.08, 0.2, 14), 0.09 * np.sin(turn)], 1)
-            body.add(tube(horn, np.linspace(0.038, 0.01, 14)), HORN, 1.4)
+            curl = [0.09 * np.cos(turn) - 0.05, side * np.linspace(0.08, 0.2, 14), 0.09 * np.sin(turn)]
+            body.add(tube(head + np.stack(curl, axis=1), np.linspace(0.038, 0.01, 14)), HORN, 1.4)
     body.add(ellipsoid((-half - 0.05, 0, back + 0.02), (0.06, 0.055, 0.12)), fleece, 1.3)
     return body
 
@@ -236,7 +243,8 @@ def chicken(rng: Rng) -> Body:
         wing = tuple(int(0.8 * c) for c in coat)
         body.add(ellipsoid(middle + (-0.05, 0.225 * side, 0.04), (0.27, 0.06, 0.15), tilt), wing)
     head = np.array((0.36, 0, legs + rng.uniform(0.62, 0.76)))
-    body.add(tube(smooth([middle + (0.2, 0, 0.05), middle + (0.3, 0, 0.25), head], 8), np.linspace(0.2, 0.085, 8)), coat)
+    neck = [middle + (0.2, 0, 0.05), middle + (0.3, 0, 0.25), head]
+    body.add(tube(smooth(neck, 8), np.linspace(0.2, 0.085, 8)), coat)
     body.add(ellipsoid(head, (0.1, 0.085, 0.09)), coat, 1.3)
     body.add(tube([head + (0.07, 0, 0), head + (0.2, 0, -0.03)], [0.042, 0.005]), BEAK, 2)
     comb = 1.5 if rooster else 0.9
@@ -305,7 +313,8 @@ def frog(rng: Rng) -> Body:
     body.add(ellipsoid((0.3, 0, 0.47), (0.2, 0.23, 0.12)), skin)
     for side in (1, -1):
         body.add(ellipsoid((0.26, 0.13 * side, 0.59), np.full(3, 0.07)), (40, 40, 30), 1.3)
-        body.add(tube([(-0.28, 0.2 * side, 0.17), (0.08, 0.4 * side, 0.24), (-0.32, 0.38 * side, 0.05)], [0.12, 0.1, 0.05]), skin)
+        thigh = [(-0.28, 0.2 * side, 0.17), (0.08, 0.4 * side, 0.24), (-0.32, 0.38 * side, 0.05)]
+        body.add(tube(thigh, [0.12, 0.1, 0.05]), skin)
         foot = np.array((-0.3, 0.4 * side, 0.03))
         arm = [(0.22, 0.2 * side, 0.35), (0.2, 0.33 * side, 0.2), (0.28, 0.27 * side, 0.03)]
         body.add(tube(arm, [0.07, 0.05, 0.035]), skin)
@@ -331,8 +340,8 @@ def person(rng: Rng) -> Body:
     body.add(ellipsoid((0.125, 0, 1.645), (0.025, 0.015, 0.02)), skin)
     for side in (1, -1):
         step = rng.uniform(-0.1, 0.1)
-        leg = [(0, 0.09 * side, 0.92), (step / 2 + 0.02, stance * side, 0.5), (step, stance * side, 0.06)]
-        body.add(tube(leg, [0.1, 0.065, 0.045]), trousers)
+        limb = [(0, 0.09 * side, 0.92), (step / 2 + 0.02, stance * side, 0.5), (step, stance * side, 0.06)]
+        body.add(tube(limb, [0.1, 0.065, 0.045]), trousers)
         body.add(ellipsoid((step + 0.06, stance * side, 0.04), (0.13, 0.048, 0.045)), (40, 30, 25))
         swing = -step
         elbow = np.array((swing / 2, (0.23 + 0.6 * spread) * side, 1.13))
@@ -343,5 +352,6 @@ def person(rng: Rng) -> Body:
 
 
 SHAPES = {
-    "dog": dog, "cat": cat, "cow": cow, "sheep": sheep, "chicken": chicken, "bird": bird, "frog": frog, "person": person,
+    "dog": dog, "cat": cat, "cow": cow, "sheep": sheep, "chicken": chicken, "bird": bird,
+    "frog": frog, "person": person,
 }  # fmt: skip

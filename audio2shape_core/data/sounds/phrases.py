@@ -33,7 +33,8 @@ def phrase(rng: np.random.Generator, seconds: float, low: int, high: int, *, man
     # A phrase keeps to a part of the range, as a player's hand does; between them phrases cover all of it.
     span = int(rng.integers(7, 37))
     bottom = int(rng.integers(low, max(low + 1, high - span)))
-    events = style(rng, seconds, bottom, min(high, bottom + span))  # (start s, pitch) in order of time
+    # (start s, pitch) in order of time; a very short clip may leave no room for the style, but for one note.
+    events = style(rng, seconds, bottom, min(high, bottom + span)) or [(0.0, bottom)]
     ring = rng.uniform(0.3, 3.0) if many_voices else None
     touch, base = rng.uniform(0.5, 1.0), rng.integers(35, 115)
     ends = [start for start, _ in events[1:]] + [seconds]

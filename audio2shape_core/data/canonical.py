@@ -1,0 +1,81 @@
+"""Real shapes in the canonical frame: centred, in the unit sphere, +z up and +x front."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from audio2shape_core.data.procedural import procedural_labels, procedural_shape
+from audio2shape_core.errors import InputError
+
+# ModelNet40 models of a class share a heading: degrees about z that bring it to the canonical one.
+MODELNET_YAW = {
+    "airplane": 180, "car": 0, "guitar": -90, "piano": 0, "keyboard": 90, "door": 90, "bottle": 0, "toilet": 90,
+    "person": 90,
+}  # fmt: skip
+# Classes whose heading does not matter: they are (nearly) the same from all sides.
+ROUND = ("bottle", "bell")
+
+YAWS = tuple(range(0, 360, 15))
+COMPARED = 200  # points that stand for a shape in the search
+TEMPLATE_SEEDS = range(200_000, 200_006)
+
+
+def normalize(points: np.ndarray) -> np.ndarray:
+    """Points (N, 3) moved so that their bounding box is centred, and scaled to radius 1: (N, 3) float32.
+
+    Points that all coincide come back as zeros. Raises InputError for no points, another shape, or values not finite.
+    """
+    points = np.asarray(points, np.float32)
+    if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0:
+        raise InputError(f"points have shape {points.shape}; expected (N, 3) with N >= 1")
+    if not np.isfinite(points).all():
+        raise InputError("points hold NaN or infinity; expected finite coordinates: drop those points")
+    # The middle of the extremes in double precision: in single, far-off coordinates would overflow.
+    centred = points.astype(np.float64) - (points.max(0).astype(np.float64) + points.min(0)) / 2
+    radius = np.linalg.norm(centred, axis=1).max()
+    return (centred / radius if radius > 0 else centred).astype(np.float32)
+
+
+def turn(points: np.ndarray, degrees: float) -> np.ndarray:
+    """Points (N, 3) turned about z, counter-clockwise as seen from above, and normalised: (N, 3) float32."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return normalize(points @ np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]).T)
+
+
+@lru_cache(maxsize=None)
+def templates(label: str) -> tuple[np.ndarray, ...]:
+    """A few procedural shapes of a class, (COMPARED, 3) float32 each."""
+    return tuple(procedural_shape(label, seed, COMPARED)[0] for seed in TEMPLATE_SEEDS)
+
+
+def heading(points: np.ndarray, label: str) -> int:
+    """Degrees about z, one of YAWS, that bring points (N, 3) closest to the procedural shapes of a class.
+
+    Closest by the symmetric mean nearest distance to the nearest template. Deterministic.
+    """
+    chosen = np.random.default_rng(0).choice(len(points), COMPARED, replace=len(points) < COMPARED)
+    turned = np.concatenate([turn(points, yaw)[chosen] for yaw in YAWS])  # (yaws * COMPARED, 3)
+    # |a - b|^2 of all pairs as one product, (-2 a, |a|^2, 1) . (b, 1, |b|^2): for few points faster than search trees.
+    ones = np.ones_like(turned[:, :1])
+    turned = np.concatenate([-2 * turned, (turned**2).sum(1, keepdims=True), ones], axis=1)
+    best = np.full(len(YAWS), np.inf)
+    for template in templates(label):
+        other = np.concatenate([template, ones[:COMPARED], (template**2).sum(1, keepdims=True)], axis=1)
+        squares = (turned @ other.T).reshape(len(YAWS), COMPARED, COMPARED)
+        there, back = (np.sqrt(np.maximum(squares.min(axis), 0)).mean(1) for axis in (1, 2))
+        best = np.minimum(best, there + back)
+    return YAWS[int(best.argmin())]
+
+
+def canonicalize(points: np.ndarray, label: str, *, source: str = "") -> np.ndarray:
+    """A real shape (N, 3), +z up, in the canonical frame: (N, 3) float32.
+
+    `source` names the collection it came from; "modelnet40" has known headings, others are searched for.
+    Classes without a procedural shape, and round ones, keep their heading. Raises InputError as `normalize`.
+    """
+    points = normalize(points)
+    if source == "modelnet40" and label in MODELNET_YAW:
+        return turn(points, MODELNET_YAW[label])
+    if label in ROUND or label not in procedural_labels():
+        return points
+    return turn(points, heading(points, label))

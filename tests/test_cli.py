@@ -1,0 +1,138 @@
+"""The command line as a user meets it: in this process, with the weights that ship."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from audio2shape_core.checkpoint import WEIGHTS
+from audio2shape_core.cli import main
+from audio2shape_core.shape import Shape
+
+RATE = 16_000
+needs_weights = pytest.mark.skipif(
+    not (WEIGHTS / "denoiser.safetensors").is_file(), reason="the shipped weights are not in this checkout"
+)
+
+
+def write_sound(path, waveform, rate=RATE, **options):
+    soundfile.write(path, waveform, rate, **options)
+    return str(path)
+
+
+@pytest.fixture
+def sound(tmp_path):
+    times = np.arange(2 * RATE) / RATE
+    return write_sound(tmp_path / "tone.wav", 0.3 * np.sin(2 * np.pi * 440 * times) * np.exp(-times))
+
+
+def refuse(capsys, *argv):
+    """Run a command that must fail with exit code 2 and one line; returns that line."""
+    assert main([*map(str, argv)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("audio2shape: ")
+    assert error.count("\n") == 1
+    return error
+
+
+BAD_SOUNDS = {
+    "silence": lambda p: write_sound(p / "a.wav", np.zeros(RATE)),
+    "an empty file": lambda p: (p / "a.wav").write_bytes(b"") or p / "a.wav",
+    "text": lambda p: (p / "a.wav").write_text("not a sound at all") and p / "a.wav",
+    "NaN samples": lambda p: write_sound(p / "a.wav", np.full(RATE, np.nan), subtype="FLOAT"),
+    "a very short clip": lambda p: write_sound(p / "a.wav", np.random.default_rng(0).standard_normal(RATE // 20) * 0.1),
+    "a missing file": lambda p: p / "missing.wav",
+    "a folder": lambda p: p,
+}
+
+
+@pytest.mark.parametrize("name", BAD_SOUNDS)
+def test_bad_sounds_are_refused_in_one_line(tmp_path, capsys, name):
+    output = tmp_path / "out" / "shape.ply"
+    refuse(capsys, "generate", BAD_SOUNDS[name](tmp_path), "--output", output, "--json", tmp_path / "out" / "a.json")
+    assert not output.parent.exists()
+
+
+def test_outputs_that_cannot_be_written_are_refused_before_work(tmp_path, capsys, sound):
+    (tmp_path / "file").write_text("")
+    assert "cannot write" in refuse(capsys, "generate", sound, "--output", tmp_path / "file" / "a.ply")
+    assert "cannot write" in refuse(capsys, "generate", sound, "--output", "/proc/nothing/a.ply")
+    assert "expected a name ending" in refuse(capsys, "generate", sound, "--output", tmp_path / "a.xyz")
+
+
+def test_bad_images_weights_and_devices_are_refused(tmp_path, capsys, sound):
+    (tmp_path / "a.png").write_text("no picture")
+    output = ("--output", tmp_path / "a.ply")
+    assert "not a picture" in refuse(capsys, "generate", sound, *output, "--image", tmp_path / "a.png")
+    assert "no image" in refuse(capsys, "generate", sound, *output, "--image", tmp_path / "b.png")
+    assert "no weights" in refuse(capsys, "generate", sound, *output, "--weights", tmp_path)
+    assert "device" in refuse(capsys, "generate", sound, *output, "--device", "cuda:77")
+    assert not (tmp_path / "a.ply").exists()
+
+
+@pytest.mark.parametrize("argv", [["generate", "a.wav", "--steps", "0"], ["generate"], ["fly"], ["train", "align"]])
+def test_wrong_usage_exits_with_2(argv, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(argv)
+    assert exit_.value.code == 2
+
+
+@needs_weights
+def test_generate_keeps_its_contract(tmp_path, sound):
+    outputs = [tmp_path / "a.ply", tmp_path / "b.ply"]
+    for output in outputs:
+        assert main(["generate", sound, "--output", str(output), "--seed", "3", "--json", str(tmp_path / "a.json")]) == 0
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert set(result) >= {
+        "label", "confidence", "scores", "timings_ms", "num_points", "seed", "device", "weights_sha256",
+    }  # fmt: skip
+    assert set(result["timings_ms"]) == {"decode", "encode", "diffuse", "decode_shape", "pose", "refine", "total"}
+    assert result["num_points"] == 2048
+    assert result["seed"] == 3
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    shape = Shape.load(outputs[0])
+    assert shape.label == result["label"]
+    assert 0 < shape.confidence.max() <= result["confidence"] + 1e-6
+
+
+@needs_weights
+@pytest.mark.parametrize(("suffix", "rate", "channels"), [("flac", 44100, 2), ("ogg", 8000, 1), ("mp3", 48000, 2)])
+def test_any_format_rate_and_channels_will_do(tmp_path, suffix, rate, channels):
+    noise = np.random.default_rng(0).standard_normal((rate, channels)) * 0.1
+    path = write_sound(tmp_path / f"a.{suffix}", noise, rate)
+    assert main(["generate", path, "--output", str(tmp_path / "a.npz"), "--steps", "2"]) == 0
+    assert Shape.load(tmp_path / "a.npz").points.shape == (2048, 3)
+
+
+@needs_weights
+def test_an_image_gives_a_denser_shape_and_a_picture(tmp_path, sound):
+    import cv2
+
+    image = np.full((96, 128, 3), 240, np.uint8)
+    cv2.ellipse(image, (64, 48), (40, 22), 0, 0, 360, (30, 90, 200), -1)
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    argv = ["generate", sound, "--image", str(tmp_path / "a.png"), "--fx", "120", "--refine-steps", "20"]
+    argv += ["--output", str(tmp_path / "a.ply"), "--preview", str(tmp_path / "p.png"), "--json", str(tmp_path / "a.json")]
+    assert main(argv) == 0
+    picture = cv2.imread(str(tmp_path / "p.png"))
+    assert picture.std() > 10
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert result["num_points"] == (8192 if result["refined"] else 2048)
+
+
+@pytest.mark.parametrize("command", ["", "generate", "train", "evaluate", "benchmark", "doctor"])
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([*command.split(), "--help"])
+    assert exit_.value.code == 0
+    assert "usage: audio2shape" in capsys.readouterr().out
+
+
+def test_importing_the_core_loads_nothing_heavy():
+    code = "import sys, audio2shape_core; print([m for m in ('torch', 'scipy', 'cv2', 'numpy') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
+    assert run.stdout.strip() == "[]"
