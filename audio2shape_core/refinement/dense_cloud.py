@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from scipy.stats import qmc
 
-from audio2shape_core.refinement.gaussians import Gaussians
+from audio2shape_core.refinement.gaussians import Gaussians, spacing
 
 # Points stay within this many standard deviations: neighbouring discs overlap there, the tails would only blur edges.
 REACH = 1.0
+# The surface through the centres is smoothed over this many spacings, taking so many neighbours into account.
+SMOOTHING, NEIGHBORS = 1.2, 12
 
 
 def sample_cloud(gaussians: Gaussians, num_points: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -36,4 +39,24 @@ def sample_cloud(gaussians: Gaussians, num_points: int, seed: int = 0) -> tuple[
     offsets = np.zeros_like(local)
     np.put_along_axis(offsets, order[source], local, axis=1)
     points = means[source] + np.einsum("nij,nj->ni", rotations[source], offsets * scales[source])
+    points = onto_surface(points, means)
     return points.astype(np.float32), np.round(255 * colors[source]).clip(0, 255).astype(np.uint8), source
+
+
+def onto_surface(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """Move points (M, 3) along the local normal onto the moving-least-squares plane of the centres (N, 3) (Levin 1998).
+
+    This takes out the scatter of the centres about the surface, which more points would only repeat. No point moves
+    further than one spacing.
+    """
+    unit = float(np.median(spacing(centers)))
+    distance, index = cKDTree(centers).query(points, min(NEIGHBORS, len(centers)))
+    weight = np.exp(-np.square(distance / (SMOOTHING * unit)) / 2) + 1e-9
+    weight /= weight.sum(1, keepdims=True)
+    local = centers[index].astype(np.float64)  # (M, K, 3)
+    middle = np.einsum("mk,mki->mi", weight, local)
+    local -= middle[:, None]
+    _, axes = np.linalg.eigh(np.einsum("mk,mki,mkj->mij", weight, local, local))
+    normal = axes[:, :, 0]  # the direction of least spread
+    height = np.einsum("mi,mi->m", points - middle, normal)
+    return points - np.clip(height, -unit, unit)[:, None] * normal

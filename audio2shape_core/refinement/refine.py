@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 
 from audio2shape_core.camera import Camera
 from audio2shape_core.errors import InputError, Progress
+from audio2shape_core.refinement.appearance import spread_colors
 from audio2shape_core.refinement.dense_cloud import sample_cloud
 from audio2shape_core.refinement.fit import Fit, FitSettings, fit
 from audio2shape_core.refinement.foreground import find_foreground
@@ -121,12 +122,15 @@ def refine(
         progress=progress,
         settings=settings,
     )
-    dense, dense_colors, source = sample_cloud(result.gaussians, num_points, seed)
+    imagined = coarse.colors.to(device)[result.origin]
+    colored = spread_colors(result.gaussians.means, result.gaussians.colors, imagined, result.seen)
+    gaussians = replace(result.gaussians, colors=colored)
+    dense, dense_colors, source = sample_cloud(gaussians, num_points, seed)
     confidence = _point_confidence(result, pose_confidence)[source]
-    rendering = _picture(result.gaussians, camera)
+    rendering = _picture(gaussians, camera)
     seconds["refine"] = time.monotonic() - posed
     return Refined(
-        dense, dense_colors, confidence, result.gaussians.to("cpu"), camera, rendering, result.residual,
+        dense, dense_colors, confidence, gaussians.to("cpu"), camera, rendering, result.residual,
         pose_confidence, True, seconds,
     )  # fmt: skip
 
