@@ -73,9 +73,9 @@ class Preset:
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
     align: TrainingConfig = TrainingConfig(2600, 64, 1.5e-3, 2e-2, ema_decay=0.99)
-    distill: TrainingConfig = TrainingConfig(1300, 64, 1e-3, 1e-2)
-    autoencode: TrainingConfig = TrainingConfig(3000, 24, 1e-3, 1e-4)
-    diffuse: TrainingConfig = TrainingConfig(4500, 64, 8e-4, 1e-2)
+    distill: TrainingConfig = TrainingConfig(1200, 64, 1e-3, 1e-2)
+    autoencode: TrainingConfig = TrainingConfig(2200, 24, 1e-3, 1e-4)
+    diffuse: TrainingConfig = TrainingConfig(4000, 64, 8e-4, 1e-2)
     judge: TrainingConfig = TrainingConfig(1200, 64, 1e-3, 1e-2)
 
     def to_dict(self) -> dict:
