@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from audio2shape_core.data.canonical import (
     COMPARED,
-    MODELNET_YAW,
+    KNOWN_YAW,
     YAWS,
     canonicalize,
     heading,
@@ -71,13 +71,15 @@ def test_the_score_is_the_symmetric_nearest_distance():
 
 def test_known_headings_need_no_search():
     points = np.random.default_rng(0).normal(size=(50, 3))
-    for label, yaw in MODELNET_YAW.items():
-        np.testing.assert_array_equal(canonicalize(points, label, source="modelnet40"), turn(normalize(points), yaw))
+    for source, yaws in KNOWN_YAW.items():
+        for label, yaw in yaws.items():
+            expected = turn(normalize(points), yaw)
+            np.testing.assert_array_equal(canonicalize(points, label, source=source), expected)
 
 
 def test_unknown_and_round_classes_keep_their_heading():
     points = np.random.default_rng(0).normal(size=(50, 3))
-    for label in ("nothing we know", "bottle", "bell"):
+    for label in ("nothing we know", "bottle", "bell", "bowl", "cup"):
         np.testing.assert_array_equal(canonicalize(points, label), normalize(points))
 
 

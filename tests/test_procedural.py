@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from audio2shape_core.data.procedural import procedural_labels, procedural_shape
 from audio2shape_core.data.procedural import surfaces as s
 from audio2shape_core.errors import InputError
-from audio2shape_core.vocabulary import VOCABULARY
+from audio2shape_core.vocabulary import VOCABULARY, ZERO_SHOT
 
 RNG = np.random.default_rng(0)
 
 
-def test_every_class_of_the_vocabulary_has_a_shape():
-    assert set(VOCABULARY) <= set(procedural_labels())
+def test_every_class_has_a_shape():
+    assert set(VOCABULARY) | set(ZERO_SHOT) <= set(procedural_labels())
 
 
 @pytest.mark.parametrize("label", procedural_labels())
@@ -26,6 +26,38 @@ def test_shapes_are_canonical_and_repeatable(label):
         again = procedural_shape(label, seed, 600)
         assert np.array_equal(points, again[0])
     assert not np.array_equal(points, procedural_shape(label, 99, 600)[0])
+
+
+def extents(label, seed):
+    return np.ptp(procedural_shape(label, seed, 800)[0], axis=0)
+
+
+@pytest.mark.parametrize(
+    "label, axis", [("flute", 1), ("keyboard", 1), ("guitar", 0), ("trombone", 0), ("train", 0), ("car", 0),
+                    ("violin", 2), ("cello", 2), ("clarinet", 2), ("harp", 2), ("door", 2), ("bottle", 2), ("person", 2)]
+)  # fmt: skip
+def test_the_longest_side_lies_as_the_conventions_say(label, axis):
+    assert all(extents(label, seed).argmax() == axis for seed in range(8))
+
+
+@pytest.mark.parametrize("label", ["guitar", "keyboard", "clock", "door"])
+def test_what_lies_or_hangs_is_thin_where_its_user_looks(label):
+    thin = {"guitar": 2, "keyboard": 2, "clock": 0, "door": 0}[label]
+    assert all(extents(label, seed).argmin() == thin for seed in range(8))
+
+
+@pytest.mark.parametrize(
+    "label, high", [("dog", 0), ("toilet", -1), ("stairs", -1), ("airplane", -1), ("saxophone", -1)]
+)  # fmt: skip
+def test_fronts_and_backs_differ_as_they_should(label, high):
+    """Tanks, tail fins, crooks and upper steps are behind; the muzzle of a dog is in front and above its feet."""
+    for seed in range(1, 6):
+        points = procedural_shape(label, seed, 2048)[0]
+        nose, tail = points[points[:, 0] > 0.8 * points[:, 0].max()], points[points[:, 0] < 0.8 * points[:, 0].min()]
+        if high:
+            assert tail[:, 2].max() > nose[:, 2].max()
+        else:
+            assert nose[:, 2].min() > points[:, 2].min() + 0.1
 
 
 @settings(max_examples=20, deadline=None)

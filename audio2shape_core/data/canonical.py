@@ -7,13 +7,18 @@ import numpy as np
 from audio2shape_core.data.procedural import procedural_labels, procedural_shape
 from audio2shape_core.errors import InputError
 
-# ModelNet40 models of a class share a heading: degrees about z that bring it to the canonical one.
-MODELNET_YAW = {
-    "airplane": 180, "car": 0, "guitar": -90, "piano": 0, "keyboard": 90, "door": 90, "bottle": 0, "toilet": 90,
-    "person": 90,
+# Models of one class and collection share a heading: degrees about z that bring it to the canonical one.
+KNOWN_YAW = {
+    "modelnet40": {
+        "airplane": 180, "car": 0, "guitar": -90, "piano": 0, "keyboard": 90, "door": 90, "bottle": 0, "toilet": 90,
+        "person": 90,
+    },
+    "fg": {"airplane": 180, "helicopter": 180},
+    "torcs": {"car": 0},
+    "railyard": {"train": 0},
 }  # fmt: skip
 # Classes whose heading does not matter: they are (nearly) the same from all sides.
-ROUND = ("bottle", "bell")
+ROUND = ("bottle", "bell", "bowl", "cup")
 
 YAWS = tuple(range(0, 360, 15))
 COMPARED = 200  # points that stand for a shape in the search
@@ -70,12 +75,13 @@ def heading(points: np.ndarray, label: str) -> int:
 def canonicalize(points: np.ndarray, label: str, *, source: str = "") -> np.ndarray:
     """A real shape (N, 3), +z up, in the canonical frame: (N, 3) float32.
 
-    `source` names the collection it came from; "modelnet40" has known headings, others are searched for.
+    `source` names the collection it came from: some have known headings (KNOWN_YAW), others are searched for.
     Classes without a procedural shape, and round ones, keep their heading. Raises InputError as `normalize`.
     """
     points = normalize(points)
-    if source == "modelnet40" and label in MODELNET_YAW:
-        return turn(points, MODELNET_YAW[label])
+    known = KNOWN_YAW.get(source, {})
+    if label in known:
+        return turn(points, known[label])
     if label in ROUND or label not in procedural_labels():
         return points
     return turn(points, heading(points, label))
