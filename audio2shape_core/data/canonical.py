@@ -11,7 +11,7 @@ from audio2shape_core.errors import InputError
 KNOWN_YAW = {
     "modelnet40": {
         "airplane": 180, "car": 0, "guitar": -90, "piano": 0, "keyboard": 90, "door": 90, "bottle": 0, "toilet": 90,
-        "person": 90,
+        "person": 90, "sink": 90,
     },
     "fg": {"airplane": 180, "helicopter": 180},
     "torcs": {"car": 0},
