@@ -42,8 +42,9 @@ def clock(rng: np.random.Generator, seconds: float) -> np.ndarray:
     low, decay = rng.uniform(800, 3000), rng.uniform(0.01, 0.06)
     clicks = [_click(rng, low, 2.5 * low, decay), rng.uniform(0.5, 1) * _click(rng, 0.8 * low, 2.2 * low, decay)]
     period, lag = 1 / rng.choice([1, 2, 2, 4, 5]), rng.uniform(-0.06, 0.06)  # a worn clock limps
-    for i in range(int(seconds / period)):
-        place(total, clicks[i % 2], (i + 0.2 + lag * (i % 2)) * period)
+    first = rng.uniform(0, min(period, 0.5 * seconds))
+    for i in range(int(seconds / period) + 1):
+        place(total, clicks[i % 2], first + (i + lag * (i % 2)) * period)
     return total
 
 
