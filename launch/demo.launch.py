@@ -11,6 +11,7 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 ARGUMENTS = {
     "audio": (None, "Sound file to play."),
@@ -30,7 +31,7 @@ def generate_launch_description():
             IncludeLaunchDescription(PythonLaunchDescriptionSource(str(generate)), launch_arguments=passed.items()),
             Node(
                 package="audio2shape_ros", executable="replay_node", name="replay", output="screen",
-                parameters=[{"audio": LaunchConfiguration("audio"), "image": LaunchConfiguration("image")}],
+                parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=str) for name in ("audio", "image")}],
             ),
         ]
     )  # fmt: skip

@@ -37,7 +37,7 @@ OVERRIDES = {
 def shape_node(context):
     """The node, with those parameters that were given as arguments on top of the file's."""
     given = {argument: LaunchConfiguration(argument).perform(context) for argument in OVERRIDES}
-    parameters = {OVERRIDES[argument]: value for argument, value in given.items() if value}
+    parameters = {OVERRIDES[name]: ParameterValue(value, value_type=str) for name, value in given.items() if value}
     for name in ("autostart", "use_sim_time"):
         parameters[name] = ParameterValue(LaunchConfiguration(name), value_type=bool)
     return [

@@ -17,7 +17,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from sounds import RATE, pcm16, tone
-from std_msgs.msg import Header
+from std_msgs.msg import Float64, Header
 from std_srvs.srv import SetBool, Trigger
 
 from audio2shape_ros.action import GenerateShape
@@ -252,6 +252,8 @@ def test_image_is_used_and_gives_its_frame(client, microphone):
 
     timer = node.create_timer(0.05, show)
     shapes = client.collect(ShapeHypothesis, f"{NODE}/shape", 10)
+    previews = client.collect(PointCloud2, f"{NODE}/preview", qos_profile_sensor_data)
+    pictures = client.collect(Image, f"{NODE}/debug/refinement_image", qos_profile_sensor_data)
     client.wait_for(lambda: diagnostics(client)["camera"].message == "seeing", "the camera in diagnostics")
     response = generate(client)
     node.destroy_timer(timer)
@@ -262,6 +264,27 @@ def test_image_is_used_and_gives_its_frame(client, microphone):
     assert "pose" in shape.stage_names
     assert dict(zip(shape.stage_names, shape.stage_ms))["pose"] > 0
     assert from_cloud(shape.cloud)["z"].min() > 0  # in front of the camera
+    client.wait_for(lambda: previews and pictures, "preview and picture", 5)
+    assert previews[-1].header == shape.header
+    assert (pictures[-1].height, pictures[-1].width) == (96, 256)  # what the camera saw beside what was rendered
+
+
+def test_detection_markers_and_timings_go_with_the_shape(client, microphone):
+    vision, visual = pytest.importorskip("vision_msgs.msg"), pytest.importorskip("visualization_msgs.msg")
+    detections = client.collect(vision.Detection3DArray, f"{NODE}/detections", 10)
+    markers = client.collect(visual.MarkerArray, f"{NODE}/markers", LATCHED)
+    latencies = client.collect(Float64, f"{NODE}/debug/pipeline_latency_ms", 10)
+    shapes = client.collect(ShapeHypothesis, f"{NODE}/shape", 10)
+    for topic in ("detections", "debug/pipeline_latency_ms", "shape"):
+        client.wait_for(lambda topic=topic: client.node.count_publishers(f"{NODE}/{topic}"), topic, 10)
+    time.sleep(0.5)  # volatile topics need the match on the other side too
+    assert generate(client).success
+    client.wait_for(lambda: detections and latencies and shapes, "detection, timing and shape", 5)
+    (detection,) = detections[-1].detections
+    assert (detection.id, detection.header) == (shapes[-1].id, shapes[-1].header)
+    assert detection.results[0].hypothesis.class_id == shapes[-1].labels[0]
+    client.wait_for(lambda: markers and markers[-1].markers[0].header == shapes[-1].header, "its markers", 5)
+    assert latencies[-1].data > 0
 
 
 class TestAction:
