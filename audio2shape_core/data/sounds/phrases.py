@@ -28,14 +28,14 @@ def phrase(rng: np.random.Generator, seconds: float, low: int, high: int, *, man
     `many_voices`: the instrument can sound several notes at once (harp, piano), which adds chords, arpeggios whose
     tones ring on, and glissandi; otherwise each note ends before the next begins.
     """
-    styles = [single_tones, melody] + [arpeggio, arpeggio, chords, glissando] * many_voices
+    styles = [lone_note] * 3 + [single_tones, melody] + [arpeggio, arpeggio, chords, glissando] * many_voices
     style = styles[rng.integers(len(styles))]
     # A phrase keeps to a part of the range, as a player's hand does; between them phrases cover all of it.
     span = int(rng.integers(7, 37))
     bottom = int(rng.integers(low, max(low + 1, high - span)))
     # (start s, pitch) in order of time; a very short clip may leave no room for the style, but for one note.
     events = style(rng, seconds, bottom, min(high, bottom + span)) or [(0.0, bottom)]
-    ring = rng.uniform(0.3, 3.0) if many_voices else None
+    ring = rng.uniform(0.3, 3.0) if many_voices and style is not lone_note else None
     touch, base = rng.uniform(0.5, 1.0), rng.integers(35, 115)
     ends = [start for start, _ in events[1:]] + [seconds]
     return [
@@ -53,6 +53,11 @@ def scale_pitches(rng: np.random.Generator, low: int, high: int) -> list[int]:
     """The pitches of a random scale on a random root, from `low` to `high`."""
     scale, root = SCALES[rng.integers(len(SCALES))], rng.integers(12)
     return [p for p in range(low, high + 1) if (p - root) % 12 in scale] or [low]
+
+
+def lone_note(rng: np.random.Generator, seconds: float, low: int, high: int) -> list[tuple[float, int]]:
+    """One note, held or left to ring: what recorded instruments often are."""
+    return [(rng.uniform(0, 0.05 * seconds), int(rng.integers(low, high + 1)))]
 
 
 def single_tones(rng: np.random.Generator, seconds: float, low: int, high: int) -> list[tuple[float, int]]:
