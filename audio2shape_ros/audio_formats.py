@@ -39,6 +39,9 @@ class PcmFormat:
         if kind == "F" and bits != 32 or kind == "U" and bits != 8:
             self._refuse()
 
+    def __str__(self) -> str:
+        return f"{self.sample_format} x {self.channels} at {self.sample_rate} Hz"
+
     def _refuse(self) -> None:
         raise InputError(
             f"sample format {self.sample_format!r}: expected S8, U8, S16, S24, S32 or F32 with LE or BE; "

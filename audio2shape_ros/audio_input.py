@@ -16,7 +16,12 @@ from rclpy.time import Time
 from audio2shape_core.audio import AudioRing, Window, resample, rms_dbfs
 from audio2shape_core.errors import InputError
 from audio2shape_ros.audio_formats import (
-    PCM_CODINGS, PcmFormat, PcmStream, decode_portaudio, looks_like_mp3, mix_down,
+    PCM_CODINGS,
+    PcmFormat,
+    PcmStream,
+    decode_portaudio,
+    looks_like_mp3,
+    mix_down,
 )  # fmt: skip
 from audio2shape_ros.parameters import Settings
 
@@ -123,7 +128,7 @@ class AudioInput:
             return  # the publisher left; it may come back as it was
         kind_class = message_type(kind)
         if kind_class is None:
-            self._complain(f"{TYPES[kind]} is not in the installed audio_common_msgs: build and source the package that has it")
+            self._complain(f"the installed audio_common_msgs has no {TYPES[kind]}: build and source the one that has")
             return
         reliable = bool(matching) and all(p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in matching)
         if asked_qos != "auto":
@@ -173,7 +178,7 @@ class AudioInput:
                 self.status.coding = message.coding_format.lower()
                 told = PcmFormat(message.sample_rate, message.channels, message.sample_format or "S16LE")
                 if told != self._info:
-                    self._node.get_logger().info(f"audio_info: {told.sample_format} x {told.channels} at {told.sample_rate} Hz")
+                    self._node.get_logger().info(f"audio_info: {told}")
                 self._info = told
             except InputError as error:
                 self._complain(f"audio_info: {error}")
@@ -197,7 +202,7 @@ class AudioInput:
         told = self._info or PcmFormat(s["audio.sample_rate"], s["audio.channels"], s["audio.sample_format"])
         if self._stream is None or self._stream.format != told:
             self._stream = PcmStream(told)
-        self.status.format = f"{told.sample_format} x {told.channels} at {told.sample_rate} Hz"
+        self.status.format = str(told)
         self._frames(self._stream.feed(data), told.sample_rate, start)
 
     def _on_stamped(self, message: Any) -> None:

@@ -14,7 +14,8 @@ from std_msgs.msg import Header
 # One float32 a field: what every RViz reads, and sensor_msgs_py without padding.
 CLOUD_DTYPE = np.dtype([(name, np.float32) for name in ("x", "y", "z", "rgb", "confidence")])
 FIELDS = [
-    PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, name in enumerate(CLOUD_DTYPE.names)
+    PointField(name=name, offset=CLOUD_DTYPE.fields[name][1], datatype=PointField.FLOAT32, count=1)
+    for name in CLOUD_DTYPE.names
 ]
 
 
@@ -78,7 +79,7 @@ def box(matrix: np.ndarray, points: np.ndarray) -> tuple[Pose, Vector3]:
 
 
 def quaternion(rotation: np.ndarray) -> Quaternion:
-    """(3, 3) rotation -> unit quaternion (Shepperd's method: the largest component first, so nothing is divided by 0)."""
+    """(3, 3) rotation -> unit quaternion. Shepperd's method, largest component first: no division by 0."""
     r = rotation
     trace = float(np.trace(r))
     squares = np.array([trace, r[0, 0], r[1, 1], r[2, 2]])

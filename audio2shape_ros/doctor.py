@@ -46,7 +46,7 @@ def check_model() -> Iterator[Finding]:
 
         from audio2shape_ros.generation import load_model
     except ImportError as error:
-        yield "MEND", f"{error}: pip install -c constraints.txt . in the interpreter that runs the node ({sys.executable})"
+        yield "MEND", f"{error}: run `{sys.executable} -m pip install -c constraints.txt .`"
         return
     if torch.cuda.is_available():
         yield "ok", f"CUDA: {torch.cuda.get_device_name()}"
@@ -64,7 +64,8 @@ def check_graph(node: Node) -> Iterator[Finding]:
     time.sleep(DISCOVERY_S)
     audio = node.get_publishers_info_by_topic("audio")
     if not audio:
-        offers = [n for n, kinds in node.get_topic_names_and_types() if any("audio_common_msgs/msg/Audio" in k for k in kinds)]
+        topics = node.get_topic_names_and_types()
+        offers = [name for name, kinds in topics if any("audio_common_msgs/msg/Audio" in kind for kind in kinds)]
         hint = f"; remap audio to one of {', '.join(offers)}" if offers else ""
         yield "note", f"nothing publishes {node.resolve_topic_name('audio')}{hint}"
     for publisher in audio:

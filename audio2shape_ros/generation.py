@@ -74,7 +74,7 @@ def draw_seed(wanted: int) -> int:
 def check_level(waveform: np.ndarray, min_rms_dbfs: float) -> None:
     level = rms_dbfs(waveform)
     if level < min_rms_dbfs:
-        raise Silence(f"silence ({level:.0f} dBFS), expected at least {min_rms_dbfs:.0f}: raise the gain or play a sound")
+        raise Silence(f"silence ({level:.0f} dBFS), expected at least {min_rms_dbfs:.0f}: raise the microphone's gain")
 
 
 def make_shape(model: AudioToShape, request: Request, on_coarse: Callable[[Shape], None] | None = None) -> Outcome:

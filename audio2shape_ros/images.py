@@ -32,8 +32,8 @@ def image_to_rgb(message) -> np.ndarray:
     row = width * channels * depth
     if not height or not width or step < row or len(message.data) < height * step:
         raise InputError(
-            f"image {width} x {height} {message.encoding} with step {step} and {len(message.data)} bytes: expected a step "
-            f"of at least {row} and height x step bytes"
+            f"image {width} x {height} {message.encoding} with step {step} and {len(message.data)} bytes: expected a "
+            f"step of at least {row} and height x step bytes"
         )
     data = np.frombuffer(message.data, np.uint8)[: height * step].reshape(height, step)[:, :row]
     if depth == 2:

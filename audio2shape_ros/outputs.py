@@ -1,6 +1,7 @@
 """Everything the node publishes about a shape, and in which frame.
 
     ~/points, ~/shape                       reliable, latched, depth 1: whoever joins late gets the last shape
+    ~/gaussians                             the 3D Gaussians of a refined shape, latched too (layout: splats.py)
     ~/preview                               the coarse cloud while refinement goes on, if someone listens
     ~/detections, ~/markers, TF             where vision_msgs, visualization_msgs, tf2_ros are installed
     ~/debug/*                               timings (std_msgs/Float64, ms), the refinement's rendering
@@ -28,6 +29,7 @@ from audio2shape_ros.generation import Outcome
 from audio2shape_ros.images import rgb_to_image
 from audio2shape_ros.msg import ShapeHypothesis
 from audio2shape_ros.parameters import Settings
+from audio2shape_ros.splats import to_splats
 
 OWN_FRAME = "audio2shape"  # without any camera: upright at the origin of a frame of its own
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -50,7 +52,7 @@ class Outputs:
 
     def __init__(self, node, settings: Settings) -> None:
         self._node, self._settings = node, settings
-        latched = {"points": PointCloud2, "shape": ShapeHypothesis}
+        latched = {"points": PointCloud2, "shape": ShapeHypothesis, "gaussians": PointCloud2}
         vision, visual = optional("vision_msgs.msg"), optional("visualization_msgs.msg")
         if visual:
             latched["markers"] = visual.MarkerArray
@@ -141,6 +143,8 @@ class Outputs:
         message, matrix = self.hypothesis(outcome, camera_frame)
         self._publish("points", message.cloud)
         self._publish("shape", message)
+        if outcome.shape.gaussians is not None:
+            self._publish("gaussians", to_splats(message.header, outcome.shape.gaussians, matrix))
         if self._vision:
             self._publish("detections", self._detections(message))
         if self._visual:

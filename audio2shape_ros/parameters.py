@@ -1,7 +1,7 @@
 """Every parameter of the node, once: descriptors, defaults, config/generate.yaml and the README table come from here.
 
-    python -m audio2shape_ros.parameters yaml       the file config/generate.yaml
-    python -m audio2shape_ros.parameters markdown   the table of the README
+python -m audio2shape_ros.parameters yaml       the file config/generate.yaml
+python -m audio2shape_ros.parameters markdown   the table of the README
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ TABLE: tuple[Parameter, ...] = (
     P("device", "auto", "Where the model runs: auto (CUDA if there is one), cpu, cuda or cuda:N.", fixed=True),
     P("cpu_threads", 0, "CPU threads of the model; 0 leaves one core to the sensors.", 0, 256, fixed=True),
     P("weights_dir", "", "Folder of the three checkpoints; empty: the weights that ship.", fixed=True),
-    P("allow_random_weights", False, "Run untrained where weights are missing: meaningless shapes, for tests.", fixed=True),
+    P("allow_random_weights", False, "Run untrained where weights are missing, for tests: meaningless shapes.",
+      fixed=True),
     P("audio.type", "auto", "Message type of the topic audio; auto takes what is published, stamped types first.",
       choices=("auto", "audio_data", "audio_data_stamped", "audio_stamped")),
     P("audio.qos", "auto", "Reliability asked of audio publishers; auto is reliable if all of them offer it.",
@@ -53,8 +54,8 @@ TABLE: tuple[Parameter, ...] = (
     P("audio.channel", -1, "Channel to listen to, from 0; -1 averages all of them.", -1, 63),
     P("audio.window_s", 4.0, "Seconds of sound a shape is made from.", 0.5, 10.0),
     P("audio.min_rms_dbfs", -50.0, "Quieter windows are silence and make no shape, dBFS.", -120.0, 0.0),
-    P("trigger.mode", "onset", "When to make a shape: continuous (every period), onset (when something begins to sound) "
-      "or on_demand (services and actions only).", choices=("continuous", "onset", "on_demand")),
+    P("trigger.mode", "onset", "When to make a shape: continuous (every period), onset (when something begins to "
+      "sound) or on_demand (services and actions only).", choices=("continuous", "onset", "on_demand")),
     P("trigger.period_s", 2.0, "Least seconds between two shapes of the modes continuous and onset.", 0.1, 3600.0),
     P("trigger.listen_s", 2.0, "Seconds to listen on after an onset before a shape is made.", 0.1, 10.0),
     P("trigger.onset_db", 12.0, "Rise above the background that counts as an onset, dB.", 3.0, 60.0),
@@ -65,14 +66,15 @@ TABLE: tuple[Parameter, ...] = (
     P("diffusion.seed", 0, "Seed of every shape; -1 draws a new one each time.", -1, 2**31 - 1),
     P("shape.num_points", 2048, "Points of the cloud before refinement.", 256, 262144),
     P("shape.size_m", 0.0, "Longest extent of the shape in metres; 0: the usual size of what was heard.", 0.0, 100.0),
-    P("refine.enabled", True, "Fit the shape to the camera image when there is one.",),
+    P("refine.enabled", True, "Fit the shape to the camera image when there is one."),
     P("refine.iterations", 200, "Gaussian optimisation steps; 0 is the same as refine.enabled: false.", 0, 5000),
     P("refine.time_budget_s", 5.0, "Refinement stops after this many seconds with what it has.", 0.1, 600.0),
     P("camera.transport", "raw", "raw: sensor_msgs/Image on image; compressed: CompressedImage on image/compressed.",
       choices=("raw", "compressed")),
     P("camera.rectified", "auto", "Whether images are free of distortion; auto: the topic name contains 'rect'.",
       choices=("auto", "yes", "no")),
-    P("sync.max_slop_s", 0.5, "An image farther than this from the end of the sound is not used, seconds.", 0.0, 3600.0),
+    P("sync.max_slop_s", 0.5, "An image farther than this from the end of the sound is not used, seconds.",
+      0.0, 3600.0),
     P("output.frame_id", "", "Frame of the cloud; empty: the camera's optical frame, or audio2shape without a camera."),
     P("output.tf", False, "Broadcast a transform from the output frame to the shape (needs tf2_ros)."),
     P("latency.budget_ms", 10000.0, "Diagnostics warn when sound to cloud takes longer, milliseconds.", 1.0, 600000.0),

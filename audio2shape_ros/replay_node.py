@@ -49,7 +49,8 @@ class ReplayNode(Node):
             self.declare_parameter(name, default, ParameterDescriptor(description=description))
         self._kind = self._value("type")
         if self._kind not in TYPES or message_type(self._kind) is None:
-            raise InputError(f"type {self._kind!r} is not in the installed audio_common_msgs; expected one of {', '.join(TYPES)}")
+            known = ", ".join(kind for kind in TYPES if message_type(kind))
+            raise InputError(f"type {self._kind!r} is not in the installed audio_common_msgs; expected one of {known}")
         if self._value("audio"):
             self._open_audio(load_audio(self._value("audio")))
         if self._value("image"):

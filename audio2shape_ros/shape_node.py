@@ -232,7 +232,8 @@ class ShapeNode(LifecycleNode):
         self.latest = message, placed
         latency = 1000 * (time.monotonic() - request.received)
         self.pipeline.finished(latency, self.settings["latency.budget_ms"])
-        self.get_logger().info(f"{message.labels[0]} ({message.confidence:.0%}), {message.cloud.width} points, {latency:.0f} ms")
+        label = f"{message.labels[0]} ({message.confidence:.0%})"
+        self.get_logger().info(f"{label}, {message.cloud.width} points, {latency:.0f} ms")
         return message
 
     def _camera_frame(self) -> str:

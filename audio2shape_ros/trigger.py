@@ -9,7 +9,6 @@ import numpy as np
 from audio2shape_core.audio import OnsetDetector
 from audio2shape_ros.parameters import Settings
 
-
 LEAD_S = 0.2  # of sound before an onset that belongs to it
 
 

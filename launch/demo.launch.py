@@ -1,17 +1,18 @@
 """A sound file and an image instead of a microphone and a camera, the node, and RViz:
 
-    ros2 launch audio2shape_ros demo.launch.py audio:=/path/guitar.wav image:=/path/guitar.jpg
+ros2 launch audio2shape_ros demo.launch.py audio:=/path/guitar.wav image:=/path/guitar.jpg
 """
 
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+
+from launch import LaunchDescription
 
 ARGUMENTS = {
     "audio": (None, "Sound file to play."),
@@ -27,11 +28,11 @@ def generate_launch_description():
     passed = {name: LaunchConfiguration(name) for name in ("device", "weights_dir", "rviz")}
     return LaunchDescription(
         [
-            *(DeclareLaunchArgument(n, default_value=value, description=text) for n, (value, text) in ARGUMENTS.items()),
+            *(DeclareLaunchArgument(n, default_value=default, description=d) for n, (default, d) in ARGUMENTS.items()),
             IncludeLaunchDescription(PythonLaunchDescriptionSource(str(generate)), launch_arguments=passed.items()),
             Node(
                 package="audio2shape_ros", executable="replay_node", name="replay", output="screen",
-                parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=str) for name in ("audio", "image")}],
+                parameters=[{n: ParameterValue(LaunchConfiguration(n), value_type=str) for n in ("audio", "image")}],
             ),
         ]
     )  # fmt: skip

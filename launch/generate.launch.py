@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+
+from launch import LaunchDescription
 
 SHARE = Path(get_package_share_directory("audio2shape_ros"))
 # name: (default, description). An empty default leaves the value to params_file.
@@ -47,7 +48,8 @@ def shape_node(context):
             parameters=[LaunchConfiguration("params_file"), parameters],
             remappings=[
                 ("audio", LaunchConfiguration("audio_topic")), ("audio_info", LaunchConfiguration("audio_info_topic")),
-                ("image", LaunchConfiguration("image_topic")), ("camera_info", LaunchConfiguration("camera_info_topic")),
+                ("image", LaunchConfiguration("image_topic")),
+                ("camera_info", LaunchConfiguration("camera_info_topic")),
                 ("image/compressed", [LaunchConfiguration("image_topic"), "/compressed"]),
             ],
             respawn=LaunchConfiguration("respawn").perform(context) == "true", respawn_delay=2.0,

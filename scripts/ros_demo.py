@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 
 import rclpy
+from audio2shape_ros.msg import ShapeHypothesis
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 import audio2shape_core
 from audio2shape_ros.conversions import from_cloud, unpack_rgb
-from audio2shape_ros.msg import ShapeHypothesis
 
 ASSETS = Path(audio2shape_core.__file__).parent / "assets"
 STARTUP_S = 180.0  # importing torch and compiling the rasteriser on a slow machine
@@ -77,7 +77,8 @@ def draw(message: ShapeHypothesis, image: str, path: Path) -> None:
         axes.scatter(points[nearest_last, right], points[nearest_last, up], c=colors[nearest_last], s=2)
         axes.set_aspect("equal"), axes.invert_yaxis(), axes.set_title(title)
         axes.set_xlabel("x" if right == 0 else "z (forward)"), axes.set_ylabel("y (down)")
-    figure.suptitle(f"{message.labels[0]} ({message.confidence:.0%}), {len(points)} points in {message.header.frame_id}")
+    label = f"{message.labels[0]} ({message.confidence:.0%})"
+    figure.suptitle(f"{label}, {len(points)} points in {message.header.frame_id}")
     figure.tight_layout()
     figure.savefig(path, dpi=100)
 

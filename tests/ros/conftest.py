@@ -146,3 +146,27 @@ def client() -> Iterator[Client]:
     participant = Client()
     yield participant
     participant.close()
+
+
+@pytest.fixture(scope="module")
+def export_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("export")
+
+
+@pytest.fixture(scope="module")
+def process(start, client, export_dir):
+    started = start(parameters={"export_dir": export_dir})
+    client.wait_for(lambda: "audio2shape" in client.node.get_node_names() or not started.alive(), "the node")
+    client.wait_for(lambda: client.state() == "active", "the active state")
+    return started
+
+
+@pytest.fixture(scope="module")
+def microphone(client, process):
+    from graph import Microphone, hearing
+
+    speaking = Microphone(client)
+    client.wait_for(lambda: hearing(client), "audio in diagnostics")
+    time.sleep(0.5)  # enough sound for a window
+    yield speaking
+    speaking.stop()

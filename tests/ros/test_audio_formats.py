@@ -42,7 +42,9 @@ def test_mix_down_averages_or_picks_and_silences_nan():
         mix_down(frames, 2)
 
 
-@pytest.mark.parametrize("bad", [(16000, 1, "MP3"), (16000, 0, "S16LE"), (3, 1, "S16LE"), (16000, 1, "U16LE"), (16000, 1, "F24LE")])
+@pytest.mark.parametrize(
+    "bad", [(16000, 1, "MP3"), (16000, 0, "S16LE"), (3, 1, "S16LE"), (16000, 1, "U16LE"), (16000, 1, "F24LE")]
+)
 def test_impossible_formats_are_refused(bad):
     with pytest.raises(InputError):
         PcmFormat(*bad)

@@ -2,101 +2,23 @@
 
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
 import pytest
-from action_msgs.msg import GoalStatus
+from audio2shape_ros.msg import ShapeHypothesis
+from audio2shape_ros.srv import SaveShape
 from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
-from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rcl_interfaces.srv import SetParametersAtomically
-from rclpy.action import ActionClient
-from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from graph import LATCHED, NODE, diagnostics, generate, set_parameters, stamp_s
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
-from sounds import RATE, pcm16, tone
+from sounds import RATE
 from std_msgs.msg import Float64, Header
 from std_srvs.srv import SetBool, Trigger
 
-from audio2shape_ros.action import GenerateShape
 from audio2shape_ros.conversions import from_cloud
 from audio2shape_ros.images import rgb_to_image
-from audio2shape_ros.msg import ShapeHypothesis
-from audio2shape_ros.srv import SaveShape
-
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-NODE = "/audio2shape"
-
-
-class Microphone:
-    """Publishes a steady tone as AudioDataStamped, in chunks whose size is not a whole number of frames."""
-
-    def __init__(self, client, topic: str = "/audio") -> None:
-        self._node = client.node
-        self._publisher = self._node.create_publisher(AudioDataStamped, topic, 10)
-        self.info = self._node.create_publisher(AudioInfo, f"{topic}_info", LATCHED)
-        self.info.publish(AudioInfo(channels=1, sample_rate=RATE, sample_format="S16LE", coding_format="wave"))
-        self.last_end = 0.0
-        self._sound, self._position = pcm16(tone(1.0)), 0
-        self._timer = self._node.create_timer(0.02, self._speak)
-
-    def _speak(self) -> None:
-        now = self._node.get_clock().now()
-        chunk = np.take(self._sound, np.arange(self._position, self._position + 641), mode="wrap").astype(np.uint8)
-        self._position = (self._position + 641) % len(self._sound)
-        message = AudioDataStamped(header=Header(stamp=now.to_msg()))
-        message.audio.data = chunk.tobytes()
-        self.last_end = now.nanoseconds * 1e-9 + 320 / RATE
-        self._publisher.publish(message)
-
-    def stop(self) -> None:
-        self._node.destroy_timer(self._timer)
-        self._node.destroy_publisher(self._publisher)
-
-
-@pytest.fixture(scope="module")
-def export_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("export")
-
-
-@pytest.fixture(scope="module")
-def process(start, client, export_dir):
-    started = start(parameters={"export_dir": export_dir})
-    client.wait_for(lambda: "audio2shape" in client.node.get_node_names() or not started.alive(), "the node")
-    client.wait_for(lambda: client.state() == "active", "the active state")
-    return started
-
-
-@pytest.fixture(scope="module")
-def microphone(client, process):
-    speaking = Microphone(client)
-    client.wait_for(lambda: hearing(client), "audio in diagnostics")
-    time.sleep(0.5)  # enough sound for a window
-    yield speaking
-    speaking.stop()
-
-
-def diagnostics(client) -> dict[str, DiagnosticStatus]:
-    """The next /diagnostics of the node."""
-    arrays = []
-    subscription = client.node.create_subscription(DiagnosticArray, "/diagnostics", arrays.append, 10)
-    client.wait_for(lambda: arrays, "diagnostics")
-    client.node.destroy_subscription(subscription)
-    return {status.name.split(": ")[1]: status for status in arrays[-1].status}
-
-
-def hearing(client) -> bool:
-    return diagnostics(client)["audio input"].level == DiagnosticStatus.OK
-
-
-def generate(client) -> Trigger.Response:
-    return client.call(Trigger, f"{NODE}/generate", Trigger.Request())
-
-
-def stamp_s(stamp: Time) -> float:
-    return stamp.sec + stamp.nanosec * 1e-9
 
 
 def test_sound_becomes_a_cloud_and_a_record(client, microphone):
@@ -172,31 +94,18 @@ def test_malformed_messages_do_not_end_the_node(client, process, microphone):
 
 
 def test_parameters_are_checked_when_set(client, process):
-    def set_atomically(name, value):
-        request = SetParametersAtomically.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
-        return client.call(SetParametersAtomically, f"{NODE}/set_parameters_atomically", request).result
-
-    assert not set_atomically("audio.window_s", 99.0).successful
-    refused = set_atomically("trigger.mode", "often")
+    assert not set_parameters(client, audio__window_s=99.0).successful
+    refused = set_parameters(client, diffusion__seed=7, trigger__mode="often")
     assert not refused.successful
     assert "on_demand" in refused.reason
-    assert "cleanup" in set_atomically("device", "cuda").reason
-    assert set_atomically("diffusion.seed", 7).successful
-    assert set_atomically("diffusion.seed", 0).successful
+    assert "cleanup" in set_parameters(client, device="cuda").reason
+    assert set_parameters(client, diffusion__seed=7).successful
+    assert set_parameters(client, diffusion__seed=0).successful
 
 
 def test_live_sound_makes_shapes_while_enabled(client, microphone):
-    def mode(value):
-        request = SetParametersAtomically.Request(
-            parameters=[
-                Parameter("trigger.mode", value=value).to_parameter_msg(),
-                Parameter("trigger.period_s", value=0.3).to_parameter_msg(),
-            ]
-        )
-        assert client.call(SetParametersAtomically, f"{NODE}/set_parameters_atomically", request).result.successful
-
     shapes = client.collect(ShapeHypothesis, f"{NODE}/shape", 10)
-    mode("continuous")
+    assert set_parameters(client, trigger__mode="continuous", trigger__period_s=0.3).successful
     client.wait_for(lambda: len(shapes) >= 3, "three shapes")
     stamps = [stamp_s(s.header.stamp) for s in shapes]
     assert stamps == sorted(stamps)
@@ -207,7 +116,7 @@ def test_live_sound_makes_shapes_while_enabled(client, microphone):
     assert len(shapes) == before
     assert client.call(SetBool, f"{NODE}/set_enabled", SetBool.Request(data=True)).success
     client.wait_for(lambda: len(shapes) > before, "shapes again")
-    mode("on_demand")
+    assert set_parameters(client, trigger__mode="on_demand").successful
     time.sleep(1.0)
 
 
@@ -285,106 +194,6 @@ def test_detection_markers_and_timings_go_with_the_shape(client, microphone):
     assert detection.results[0].hypothesis.class_id == shapes[-1].labels[0]
     client.wait_for(lambda: markers and markers[-1].markers[0].header == shapes[-1].header, "its markers", 5)
     assert latencies[-1].data > 0
-
-
-class TestAction:
-    @pytest.fixture
-    def action(self, client, microphone):
-        action = ActionClient(client.node, GenerateShape, f"{NODE}/generate_shape")
-        assert action.wait_for_server(10)
-        yield action
-        action.destroy()
-
-    @staticmethod
-    def send(client, action, feedback=None, **goal):
-        future = action.send_goal_async(GenerateShape.Goal(**goal), feedback_callback=feedback)
-        return client.wait_for(future.done, "the goal's answer", 10) and future.result()
-
-    @staticmethod
-    def result(client, handle):
-        future = handle.get_result_async()
-        return client.wait_for(future.done, "the result") and future.result()
-
-    def test_feedback_tells_every_step(self, client, action):
-        told = []
-        handle = self.send(client, action, lambda m: told.append(m.feedback), steps=5, seed=3)
-        answer = self.result(client, handle)
-        assert answer.status == GoalStatus.STATUS_SUCCEEDED
-        assert answer.result.code == GenerateShape.Result.SUCCESS, answer.result.message
-        assert answer.result.shape.seed == 3
-        client.wait_for(lambda: any(f.stage == f.STAGE_DECODE for f in told), "feedback", 5)
-        diffusing = [f.step for f in told if f.stage == f.STAGE_DIFFUSION]
-        assert diffusing == [1, 2, 3, 4, 5]
-        assert told[-1].elapsed_s > 0
-
-    def test_same_seed_same_cloud(self, client, action, tmp_path):
-        import soundfile
-
-        soundfile.write(tmp_path / "tone.wav", tone(1.0), RATE)
-        clouds = []
-        for seed in (5, 5, 6):
-            handle = self.send(client, action, audio_uri=f"file://{tmp_path}/tone.wav", seed=seed, num_points=300)
-            clouds.append(bytes(self.result(client, handle).result.shape.cloud.data))
-        assert clouds[0] == clouds[1] != clouds[2]
-        assert len(clouds[0]) == 300 * 20
-
-    def test_cancel_stops_between_steps(self, client, action):
-        started = threading.Event()
-        handle = self.send(client, action, lambda _: started.set(), steps=1000)
-        assert started.wait(20)
-        asked = time.monotonic()
-        handle.cancel_goal_async()
-        answer = self.result(client, handle)
-        assert answer.status == GoalStatus.STATUS_CANCELED
-        assert answer.result.code == GenerateShape.Result.CANCELED
-        assert time.monotonic() - asked < 3
-        assert generate(client).success
-
-    def test_second_goal_is_rejected_while_one_runs(self, client, action):
-        started = threading.Event()
-        first = self.send(client, action, lambda _: started.set(), steps=1000)
-        assert started.wait(20)
-        assert not self.send(client, action, steps=1).accepted
-        first.cancel_goal_async()
-        self.result(client, first)
-        third = self.send(client, action, steps=1)
-        assert third.accepted
-        self.result(client, third)
-
-    def test_preempt_gives_way_to_the_newer_goal(self, client, action):
-        def policy(value):
-            request = SetParametersAtomically.Request(parameters=[Parameter("goal_policy", value=value).to_parameter_msg()])
-            assert client.call(SetParametersAtomically, f"{NODE}/set_parameters_atomically", request).result.successful
-
-        policy("preempt")
-        started = threading.Event()
-        first = self.send(client, action, lambda _: started.set(), steps=1000)
-        assert started.wait(20)
-        second = self.send(client, action, steps=1)
-        assert self.result(client, second).status == GoalStatus.STATUS_SUCCEEDED
-        assert self.result(client, first).result.code == GenerateShape.Result.CANCELED
-        policy("reject")
-
-    def test_deadline_is_kept(self, client, action):
-        asked = time.monotonic()
-        answer = self.result(client, self.send(client, action, steps=1000, deadline_s=0.5))
-        assert answer.status == GoalStatus.STATUS_ABORTED
-        assert answer.result.code == GenerateShape.Result.DEADLINE
-        assert time.monotonic() - asked < 5
-
-    @pytest.mark.parametrize(
-        ("goal", "code"),
-        [
-            ({"audio_uri": "/nonexistent.wav"}, GenerateShape.Result.NO_AUDIO),
-            ({"audio_uri": "http://example.com/a.wav"}, GenerateShape.Result.BAD_REQUEST),
-            ({"window_s": -1.0}, GenerateShape.Result.BAD_REQUEST),
-            ({"num_points": 3}, GenerateShape.Result.BAD_REQUEST),
-        ],
-    )
-    def test_bad_goals_are_explained(self, client, action, goal, code):
-        answer = self.result(client, self.send(client, action, **goal))
-        assert answer.result.code == code
-        assert len(answer.result.message) > 20
 
 
 def test_mp3_is_refused_with_a_remedy(client, start):

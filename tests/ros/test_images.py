@@ -54,7 +54,7 @@ def test_bayer_patterns(name, offsets):
 
 @pytest.mark.parametrize(("encoding", "luma"), [("yuv422", 1), ("uyvy", 1), ("yuv422_yuy2", 0), ("yuyv", 0)])
 def test_yuv_encodings(encoding, luma):
-    yuv = cv2.cvtColor(SMOOTH, cv2.COLOR_RGB2YUV)  # full range; the decoder's is video range, so only tendency is compared
+    yuv = cv2.cvtColor(SMOOTH, cv2.COLOR_RGB2YUV)  # full range; the decoder's is video range: only tendency compares
     packed = np.zeros((*SMOOTH.shape[:2], 2), np.uint8)
     packed[..., luma] = yuv[..., 0]
     packed[:, 0::2, 1 - luma], packed[:, 1::2, 1 - luma] = yuv[:, 0::2, 1], yuv[:, 0::2, 2]

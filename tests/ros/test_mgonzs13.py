@@ -37,7 +37,8 @@ def test_audio_stamped_becomes_a_cloud(tmp_path):
     replay = ["-p", f"audio:={tmp_path}/tone.wav", "-p", "type:=audio_stamped"]
     workspace = [sys.executable, str(ROOT / "scripts/ros_workspace.py"), "--family", "mgonzs13", "--", "python", "-c"]
     # The environment of the first workspace must not reach into this one.
-    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "LD_LIBRARY_PATH") or "ROS_DISTRO" in os.environ}
+    ours = () if "ROS_DISTRO" in os.environ else ("PYTHONPATH", "LD_LIBRARY_PATH")
+    clean = {name: value for name, value in os.environ.items() if name not in ours}
     subprocess.run([*workspace, ""], check=True, env=clean, timeout=500)
     processes = []
     try:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rclpy
+from audio2shape_ros.msg import ShapeHypothesis
 from geometry_msgs.msg import TransformStamped
 from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
@@ -12,7 +13,6 @@ from std_msgs.msg import Header
 
 from audio2shape_core.shape import Shape
 from audio2shape_ros import conversions
-from audio2shape_ros.msg import ShapeHypothesis
 from audio2shape_ros.outputs import OWN_FRAME, Outputs
 from audio2shape_ros.parameters import TABLE, Settings
 
@@ -103,9 +103,11 @@ def test_detection_is_joined_to_the_cloud_by_header_and_id(outputs):
     shape = record()
     (detection,) = outputs._detections(shape).detections
     assert (detection.header, detection.id) == (shape.header, "abc")
-    assert [(r.hypothesis.class_id, round(r.hypothesis.score, 3)) for r in detection.results] == [("dog", 0.9), ("cat", 0.1)]
+    scores = {result.hypothesis.class_id: result.hypothesis.score for result in detection.results}
+    assert scores == {"dog": pytest.approx(0.9), "cat": pytest.approx(0.1)}
     assert detection.bbox.center == shape.pose
-    np.testing.assert_allclose([detection.bbox.size.x, detection.bbox.size.y, detection.bbox.size.z], [1.0, 0.4, 0.2], rtol=1e-5)
+    size = detection.bbox.size
+    np.testing.assert_allclose([size.x, size.y, size.z], [1.0, 0.4, 0.2], rtol=1e-5)
 
 
 def test_markers_show_box_and_label(outputs):

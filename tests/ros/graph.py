@@ -1,0 +1,69 @@
+"""What the tests of a running node share."""
+
+import numpy as np
+from audio_common_msgs.msg import AudioDataStamped, AudioInfo
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sounds import RATE, pcm16, tone
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+NODE = "/audio2shape"
+
+
+class Microphone:
+    """Publishes a steady tone as AudioDataStamped, in chunks whose size is not a whole number of frames."""
+
+    def __init__(self, client, topic: str = "/audio") -> None:
+        self._node = client.node
+        self._publisher = self._node.create_publisher(AudioDataStamped, topic, 10)
+        self.info = self._node.create_publisher(AudioInfo, f"{topic}_info", LATCHED)
+        self.info.publish(AudioInfo(channels=1, sample_rate=RATE, sample_format="S16LE", coding_format="wave"))
+        self.last_end = 0.0
+        self._sound, self._position = pcm16(tone(1.0)), 0
+        self._timer = self._node.create_timer(0.02, self._speak)
+
+    def _speak(self) -> None:
+        now = self._node.get_clock().now()
+        chunk = np.take(self._sound, np.arange(self._position, self._position + 641), mode="wrap").astype(np.uint8)
+        self._position = (self._position + 641) % len(self._sound)
+        message = AudioDataStamped(header=Header(stamp=now.to_msg()))
+        message.audio.data = chunk.tobytes()
+        self.last_end = now.nanoseconds * 1e-9 + 320 / RATE
+        self._publisher.publish(message)
+
+    def stop(self) -> None:
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+
+
+def diagnostics(client) -> dict[str, DiagnosticStatus]:
+    """The next /diagnostics of the node."""
+    arrays = []
+    subscription = client.node.create_subscription(DiagnosticArray, "/diagnostics", arrays.append, 10)
+    client.wait_for(lambda: arrays, "diagnostics")
+    client.node.destroy_subscription(subscription)
+    return {status.name.split(": ")[1]: status for status in arrays[-1].status}
+
+
+def hearing(client) -> bool:
+    return diagnostics(client)["audio input"].level == DiagnosticStatus.OK
+
+
+def generate(client) -> Trigger.Response:
+    return client.call(Trigger, f"{NODE}/generate", Trigger.Request())
+
+
+def stamp_s(stamp: Time) -> float:
+    return stamp.sec + stamp.nanosec * 1e-9
+
+
+def set_parameters(client, **changes):
+    """All or none of them, __ for a dot. Returns the node's answer: successful, reason."""
+    request = SetParametersAtomically.Request()
+    request.parameters = [Parameter(n.replace("__", "."), value=v).to_parameter_msg() for n, v in changes.items()]
+    return client.call(SetParametersAtomically, f"{NODE}/set_parameters_atomically", request).result
