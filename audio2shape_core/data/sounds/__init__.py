@@ -1,4 +1,4 @@
-"""Made sounds of every class: the only recordings of a harp there are, and a stand-in wherever none are at hand.
+"""Made sounds of every class: all that a data set without harps has to learn one from, and a stand-in elsewhere.
 
 `synthesize` draws a phrase or a scene, plays it on FluidSynth or on a physical model, and puts it in a random room in
 front of a random microphone. Nothing here claims to replace recordings where they exist.
