@@ -22,7 +22,7 @@ ROUND = ("bottle", "bell", "bowl", "cup")
 
 YAWS = tuple(range(0, 360, 15))
 COMPARED = 200  # points that stand for a shape in the search
-TEMPLATE_SEEDS = range(200_000, 200_006)
+TEMPLATE_SEEDS = range(200_000, 200_010)  # enough that every sub-type of a class is among them
 
 
 def normalize(points: np.ndarray) -> np.ndarray:

@@ -1,17 +1,33 @@
-"""`audio2shape evaluate`: choose a measurement, run it, print it."""
+"""`audio2shape evaluate`: choose a measurement and run it."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from audio2shape_core.checkpoint import WEIGHTS
 
+EVALUATIONS = ("retrieval", "reconstruction", "generation", "refinement")
+
 
 def evaluate(what: str, data: Path, split: str, *, weights: str | None, device: str, sheet: str | None) -> dict:
-    """Run one of retrieval, reconstruction, generation, refinement; returns its results as plain data."""
+    """Run one of EVALUATIONS and print its table; returns the results as plain data."""
     folder = Path(weights) if weights else WEIGHTS
+    if what == "retrieval":
+        from audio2shape_core.evaluation.alignment import evaluate_retrieval
+
+        return evaluate_retrieval(data, split, weights=folder, device=device)
+    if what == "reconstruction":
+        from audio2shape_core.evaluation.reconstruction import evaluate_reconstruction
+
+        return evaluate_reconstruction(data, split, weights=folder, device=device)
     if what == "generation":
         from audio2shape_core.evaluation.generation import evaluate_generation
 
         return evaluate_generation(data, split, weights=folder, device=device, sheet=Path(sheet) if sheet else None)
-    raise NotImplementedError(what)
+    from audio2shape_core.evaluation.gallery import coloured_shapes
+    from audio2shape_core.evaluation.refinement import evaluate_refinement
+
+    result = evaluate_refinement(coloured_shapes(data, split))
+    print(json.dumps({key: value for key, value in result.items() if key != "per_class"}, indent=2))
+    return result

@@ -19,7 +19,7 @@ from audio2shape_core.training.loop import fit
 from audio2shape_core.vocabulary import VOCABULARY
 
 TURN = 0.05
-VIEWS = 4  # augmented cuts of every recording whose contexts are cached
+VIEWS = 3  # augmented cuts of every recording whose contexts are cached
 
 
 @torch.inference_mode()

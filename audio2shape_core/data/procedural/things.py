@@ -2,7 +2,19 @@
 
 import numpy as np
 
-from audio2shape_core.data.procedural.surfaces import Body, Rng, box, disc, ellipsoid, grid, revolution, rotation, slab, smooth, tube
+from audio2shape_core.data.procedural.surfaces import (
+    Body,
+    Rng,
+    box,
+    disc,
+    ellipsoid,
+    grid,
+    revolution,
+    rotation,
+    slab,
+    smooth,
+    tube,
+)
 
 WHITE, DARK, STEEL, BRASS, WOOD = (240, 240, 238), (35, 35, 38), (165, 168, 172), (200, 155, 60), (130, 85, 50)
 FACING = rotation(pitch=-90)  # turns +z (a plate's face) towards +x
@@ -10,16 +22,19 @@ FACING = rotation(pitch=-90)  # turns +z (a plate's face) towards +x
 
 def bell(rng: Rng) -> Body:
     """Church bells with clapper and yoke, hand bells with a handle, cow bells with flat sides."""
-    body, metal, kind = Body(), BRASS if rng.random() < 0.7 else STEEL, rng.choice(("church", "hand", "cow"), p=(0.6, 0.25, 0.15))
+    body, metal = Body(), BRASS if rng.random() < 0.7 else STEEL
+    kind = rng.choice(("church", "hand", "cow"), p=(0.6, 0.25, 0.15))
     if kind == "cow":
-        for x, lean in ((0.28, 12), (-0.28, -12)):
-            body.add(box((x, 0, 0), (0.04, 0.8, 1.1), rotation(pitch=lean)), metal)
-        for y, lean in ((0.4, 12), (-0.4, -12)):
-            body.add(box((0, y, 0), (0.6, 0.04, 1.1), rotation(roll=lean)), metal)
+        deep, wide = rng.uniform(0.3, 0.42), rng.uniform(0.48, 0.62)
+        corners = np.array([(deep, wide), (-deep, wide), (-deep, -wide), (deep, -wide), (deep, wide)])
+        levels = ((1.0, -0.55), (0.62, 0.5), (0.5, 0.56), (0.0, 0.56))
+        body.add(grid(np.stack([np.column_stack([corners * s, np.full(5, z)]) for s, z in levels])), metal)
         body.add(tube(smooth([(0, -0.2, 0.55), (0, 0, 0.85), (0, 0.2, 0.55)], 9), 0.05), metal, 1.5)
+        body.add(ellipsoid((0, 0, -0.52), (0.1, 0.1, 0.14)), DARK, 1.5)
         return body
     lip, waist, tall = rng.uniform(0.62, 0.8), rng.uniform(0.32, 0.42), rng.uniform(0.9, 1.25)
-    profile = [(lip, 0), (lip * 0.86, tall * 0.12), (waist * 1.12, tall * 0.45), (waist, tall * 0.75), (waist * 0.8, tall * 0.93), (0.05, tall)]
+    profile = [(lip, 0), (lip * 0.86, tall * 0.12), (waist * 1.12, tall * 0.45), (waist, tall * 0.75),
+               (waist * 0.8, tall * 0.93), (0.05, tall)]  # fmt: skip
     body.add(revolution(smooth(profile)), metal)
     body.add(tube([(0, 0, tall * 0.9), (0, 0, 0.12)], 0.03), DARK, 1.5)
     body.add(ellipsoid((0, 0, 0.02), (0.11, 0.11, 0.13)), DARK, 1.5)
@@ -27,7 +42,8 @@ def bell(rng: Rng) -> Body:
         body.add(tube([(0, 0, tall), (0, 0, tall + 0.3), (0, 0, tall + 0.8)], [0.05, 0.09, 0.07]), WOOD, 1.5)
     else:
         loop = np.linspace(0, 2 * np.pi, 14)
-        body.add(tube(np.column_stack([0 * loop, 0.13 * np.cos(loop), tall + 0.13 + 0.15 * np.sin(loop)]), 0.04), metal, 1.5)
+        crown = np.column_stack([0 * loop, 0.13 * np.cos(loop), tall + 0.13 + 0.15 * np.sin(loop)])
+        body.add(tube(crown, 0.04), metal, 1.5)
         if rng.random() < 0.5:
             body.add(box((0, 0, tall + 0.36), (0.2, 1.3 * lip, 0.18)), WOOD)
     return body
@@ -41,7 +57,8 @@ def clock(rng: Rng) -> Body:
         body.add(box((0, 0, 0), (depth, 2.1, 2.1)), rim)
         body.add(box((depth / 2 + 0.01, 0, 0), (0.01, 1.8, 1.8)), face)
     else:
-        body.add(revolution([(0, -depth / 2), (1.0, -depth / 2), (1.08, 0), (1.0, depth / 2), (0.92, depth / 2)], turn=FACING), rim)
+        profile = [(0, -depth / 2), (1.0, -depth / 2), (1.08, 0), (1.0, depth / 2), (0.92, depth / 2)]
+        body.add(revolution(profile, turn=FACING), rim)
         body.add(disc((depth / 2 - 0.02, 0, 0), 0.92, FACING), face)
     front = depth / 2 + 0.02
     for hour in range(12):
@@ -64,7 +81,7 @@ def keyboard(rng: Rng) -> Body:
     """Computer keyboards lying flat: a slab along y, rows of keys, some with a number pad and a palm rest."""
     body = Body()
     width, depth, tall = rng.uniform(2.6, 3.4), rng.uniform(0.95, 1.2), rng.uniform(0.08, 0.16)
-    case, caps = ((DARK, (70, 70, 75)), (WHITE, (215, 215, 210)), (STEEL, DARK))[rng.integers(3)]
+    case, caps = ((DARK, (95, 95, 100)), ((200, 198, 190), WHITE), (STEEL, DARK))[rng.integers(3)]
     slope = rotation(pitch=-rng.uniform(0, 6))
     body.add(box((0, 0, 0), (depth, width, tall), slope), case)
     pitch_y = width * 0.94 / rng.integers(17, 22)
@@ -110,6 +127,7 @@ def door(rng: Rng) -> Body:
 def bottle(rng: Rng) -> Body:
     """Beer, wine, water and round-bellied bottles, with cap and label."""
     body = Body()
+    cap = (WHITE, DARK, BRASS)[rng.integers(3)]
     glass = ((30, 90, 50), (95, 55, 25), (180, 215, 225), (40, 40, 45), (230, 235, 235))[rng.integers(5)]
     radius, neck = rng.uniform(0.24, 0.42), rng.uniform(0.09, 0.14)
     shoulder, top = rng.uniform(0.95, 1.35), 2.0
@@ -118,16 +136,17 @@ def bottle(rng: Rng) -> Body:
     profile = [(0, 0), (radius * 0.9, 0), (radius, 0.06), (radius * belly, shoulder * 0.5), (radius, shoulder),
                (neck * 1.15, min(shoulder + slope, 1.75)), (neck, top - 0.12), (neck, top)]  # fmt: skip
     body.add(revolution(smooth(profile, 40)), glass)
-    body.add(revolution([(neck * 1.25, top - 0.12), (neck * 1.25, top), (0, top)]), (WHITE, DARK, BRASS)[rng.integers(3)], 1.5)
+    body.add(revolution([(neck * 1.25, top - 0.12), (neck * 1.25, top), (0, top)]), cap, 1.5)
     if rng.random() < 0.6:
-        body.add(revolution([(radius * belly * 1.01, shoulder * 0.25), (radius * belly * 1.01, shoulder * 0.75)]), WHITE, 0.5)
+        around = radius * max(belly, 1) * 1.01
+        body.add(revolution([(around, shoulder * 0.25), (around, shoulder * 0.75)]), WHITE, 0.5)
     return body
 
 
 def toilet(rng: Rng) -> Body:
     """A bowl on its foot, a seat, a raised or closed lid, and the cistern behind; the sitter looks to +x."""
     body = Body()
-    long, wide = rng.uniform(0.34, 0.42), rng.uniform(0.24, 0.29)
+    long, wide = rng.uniform(0.32, 0.4), rng.uniform(0.26, 0.32)
     angle = np.linspace(0, 2 * np.pi, 25)[:-1]
     oval = np.column_stack([long * np.cos(angle), wide * np.sin(angle)])
     levels = [(0.45, 0.0), (0.42, 0.12), (0.6, 0.26), (0.98, 0.4), (1.0, 0.44)]
@@ -140,7 +159,7 @@ def toilet(rng: Rng) -> Body:
         body.add(slab(oval * 1.04, 0.03, (0, 0, 0.5)), WHITE)
     else:
         body.add(slab(oval * 1.0, 0.03, (-long * 0.95, 0, 0.46 + long), rotation(pitch=80)), WHITE)
-    tank = rng.uniform(0.32, 0.45)
+    tank = rng.uniform(0.4, 0.58)
     body.add(box((-long - 0.14, 0, 0.42 + tank / 2), (0.2, wide * 2 * rng.uniform(0.95, 1.2), tank)), WHITE)
     body.add(box((-long - 0.14, 0, 0.44 + tank), (0.23, wide * 2.3, 0.04)), WHITE)
     body.add(box((-long, 0, 0.2), (0.3, wide * 0.8, 0.4)), WHITE)
