@@ -68,10 +68,10 @@ class Deformation:
         rows = np.repeat(np.arange(size), degree)
         edges = sparse.coo_matrix((np.ones(len(rows)), (rows, index[:, 1:].ravel())), (size, size))
         laplacian = sparse.csgraph.laplacian(edges + edges.T).tocoo()
-        matrix = torch.sparse_coo_tensor(
-            np.stack([laplacian.row, laplacian.col]), laplacian.data.astype(np.float32), (size, size),
-            check_invariants=True,
-        )  # fmt: skip
+        with torch.sparse.check_sparse_tensor_invariants(enable=True):
+            matrix = torch.sparse_coo_tensor(
+                np.stack([laplacian.row, laplacian.col]), laplacian.data.astype(np.float32), (size, size)
+            )
         return matrix.coalesce().to(self.home.device)
 
 

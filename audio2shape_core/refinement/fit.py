@@ -15,6 +15,7 @@ from audio2shape_core.errors import Progress
 from audio2shape_core.refinement.deformation import Deformation
 from audio2shape_core.refinement.density import DensityControl, choose, double, weighted_residual
 from audio2shape_core.refinement.gaussians import Gaussians, spacing
+from audio2shape_core.refinement.projection import project
 from audio2shape_core.refinement.rasterizer import one_torch_thread, render
 
 
@@ -54,13 +55,12 @@ class FitSettings:
 @dataclass(frozen=True)
 class Fit:
     """The result: gaussians; origin (N,), the coarse Gaussian each descends from; seen (N,) 0..1, how much of each reaches
-    the eye; residual, mean absolute colour error on the image; steps done."""
+    the eye; residual, mean absolute colour error on the image."""
 
     gaussians: Gaussians
     origin: Tensor
     seen: Tensor
     residual: float
-    steps: int
 
 
 @one_torch_thread()
@@ -139,7 +139,7 @@ def fit(
         progress("refine", iterations, iterations)
     with torch.no_grad():
         residual = (render(best, camera).color - target).abs().mean().item()
-    return Fit(best, best_origin, visibility(best, camera), residual, step + 1 if iterations else 0)
+    return Fit(best, best_origin, visibility(best, camera), residual)
 
 
 def visibility(gaussians: Gaussians, camera: Camera) -> Tensor:
@@ -152,8 +152,6 @@ def visibility(gaussians: Gaussians, camera: Camera) -> Tensor:
 
 def _footprint(gaussians: Gaussians, camera: Camera) -> Tensor:
     """(N,) area of the one-sigma ellipse over pi, in square pixels."""
-    from audio2shape_core.refinement.projection import project
-
     with torch.no_grad():
         pose = torch.as_tensor(camera.world_to_camera, dtype=torch.float32, device=gaussians.means.device)
         xx, xy, yy = project(gaussians, camera, pose).conics.unbind(-1)

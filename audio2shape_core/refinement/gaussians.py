@@ -85,7 +85,7 @@ class Gaussians:
 
 
 def spacing(points: np.ndarray) -> np.ndarray:
-    """(N,) mean distance to the three nearest neighbours; repeated points get the smallest distance that is not zero."""
+    """(N,) mean distance to the three nearest neighbours, but no less than the 5th percentile: points may repeat."""
     neighbors = min(4, len(points))
     distance = cKDTree(points).query(points, neighbors)[0][:, 1:].mean(1)
     positive = distance[distance > 0]

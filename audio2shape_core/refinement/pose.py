@@ -30,9 +30,10 @@ ELEVATIONS = (-15, 0, 15, 30, 50, 75)
 COLOR_WEIGHT = 0.5
 UPRIGHT_WEIGHT = 0.05  # cost of a roll of one radian
 # Rounds of gradient refinement: how many candidates take part, and for how many steps.
-ROUNDS = ((8, 12), (4, 16), (2, 40))
+ROUNDS = ((10, 12), (4, 16), (2, 40))
+APART_DEG = 20  # candidates closer than this to a better one are dropped: they would descend to the same place
 # Overlap of silhouettes (intersection over union) at which nothing, and everything, is believed.
-OVERLAP_NONE, OVERLAP_FULL = 0.70, 0.92
+OVERLAP_NONE, OVERLAP_FULL = 0.72, 0.92
 ACCEPT_CONFIDENCE = 0.3
 
 
@@ -72,7 +73,7 @@ def estimate_pose(
             pose = _centred(thin, view_rotation(azimuth, elevation), small)
             with torch.no_grad():
                 candidates.append((small.cost(thin, pose).item(), pose))
-    candidates.sort(key=lambda pair: pair[0])
+    candidates = _distinct(sorted(candidates, key=lambda pair: pair[0]))
     for count, steps in ROUNDS:
         candidates = [_descend(thin, pose, large, steps, tick) for _, pose in candidates[:count]]
         candidates.sort(key=lambda pair: pair[0])
@@ -154,6 +155,16 @@ def _centred(gaussians: Gaussians, rotation: np.ndarray, target: _Target) -> Ten
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = rotation, translation
     return torch.from_numpy(pose).float()
+
+
+def _distinct(candidates: list[tuple[float, Tensor]]) -> list[tuple[float, Tensor]]:
+    """Those, best first, whose rotation is not within APART_DEG of a better one's."""
+    kept: list[tuple[float, Tensor]] = []
+    bar = 1 + 2 * np.cos(np.radians(APART_DEG))  # trace of a rotation by that angle
+    for cost, pose in candidates:
+        if all((pose[:3, :3] * other[:3, :3]).sum() < bar for _, other in kept):
+            kept.append((cost, pose))
+    return kept
 
 
 def _toward(middle: np.ndarray) -> np.ndarray:

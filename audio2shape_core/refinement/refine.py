@@ -35,7 +35,7 @@ class Refined:
         camera: intrinsics as given, with the pose that was used.
         rendering: (H, W, 3) uint8, the Gaussians over white, in the size of the image.
         residual: mean absolute colour error, 0..1, over the window that was fitted (the object over black).
-        pose_confidence: 0..1; 1 when the pose was given.
+        pose_confidence: 0..1; where the pose was given, how sure it is that the object was found.
         accepted: False when the pose or the object could not be trusted: the cloud is then the coarse one, unchanged.
         seconds: {"pose", "refine"} wall time; finding the object counts as "pose".
     """

@@ -1,0 +1,137 @@
+"""The parts of refinement, each against a brute-force or analytic oracle."""
+
+import numpy as np
+import pytest
+import torch
+from scenes import box_cloud
+
+from audio2shape_core.camera import Camera
+from audio2shape_core.refinement.appearance import spread_colors
+from audio2shape_core.refinement.deformation import Deformation
+from audio2shape_core.refinement.dense_cloud import onto_surface, sample_cloud
+from audio2shape_core.refinement.density import DensityControl, choose, double, weighted_residual
+from audio2shape_core.refinement.gaussians import INITIAL_FLATNESS, INITIAL_WIDTH, Gaussians, spacing
+from audio2shape_core.refinement.rasterizer import render
+
+CAMERA = Camera.look_at(40, 20, width=40, height=32)
+
+
+@pytest.fixture
+def gaussians() -> Gaussians:
+    return Gaussians.from_cloud(*box_cloud(count=400, seed=3))
+
+
+def sphere(count: int, seed: int = 0) -> np.ndarray:
+    points = np.random.default_rng(seed).normal(size=(count, 3))
+    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_scales_are_distances_to_neighbours():
+    points = sphere(300)
+    distances = np.sort(np.linalg.norm(points[:, None] - points, axis=-1), axis=1)
+    built = Gaussians.from_cloud(points, np.zeros((300, 3), np.uint8))
+    expected = distances[:, 1:4].mean(1)
+    expected = np.maximum(expected, np.percentile(expected, 5))
+    assert np.allclose(built.scales[:, 0], INITIAL_WIDTH * expected, rtol=1e-4)
+
+
+def test_discs_lie_in_the_surface():
+    points = sphere(3000)
+    built = Gaussians.from_cloud(points, np.zeros((3000, 3), np.uint8))
+    normals = built.rotations()[:, :, 2].numpy()
+    assert np.median(np.abs((normals * points).sum(1))) > 0.99
+    assert torch.allclose(built.scales[:, 2], INITIAL_FLATNESS * built.scales[:, 0])
+
+
+def test_repeated_points_have_a_size():
+    points = np.concatenate([sphere(50)] * 8)
+    assert np.isfinite(spacing(points)).all() and spacing(points).min() > 0
+
+
+def test_burden_of_a_gaussian_is_weight_times_residual(gaussians):
+    """Blending weights by brute force: the image changes by the weight when one colour changes by one."""
+    residual = torch.rand(CAMERA.height, CAMERA.width, generator=torch.Generator().manual_seed(0))
+    error, weight = weighted_residual(gaussians, CAMERA, residual)
+    for i in torch.argsort(weight, descending=True)[[0, 10, 50]]:
+        brighter = gaussians.map(torch.clone)
+        brighter.colors[i, 0] += 1
+        share = (render(brighter, CAMERA).color - render(gaussians, CAMERA).color)[..., 0]
+        assert weight[i] == pytest.approx(share.sum().item(), rel=1e-3)
+        assert error[i] == pytest.approx((share * residual).sum().item(), rel=1e-3)
+
+
+def test_density_control_prunes_the_faint_and_doubles_the_burdened(gaussians):
+    gaussians.logit_opacities[:7] = -10
+    error = torch.ones(400)
+    error[100:110] = 50
+    kept, doubled = choose(gaussians, error, DensityControl(), 400)
+    assert kept.tolist() == list(range(7, 400))
+    assert kept[doubled].tolist() == list(range(100, 110))
+    full = DensityControl(max_growth=0.9)
+    assert len(choose(gaussians, error, full, 400)[1]) == 0
+
+
+def test_doubling_keeps_the_middle_and_the_light(gaussians):
+    halves = double(gaussians, DensityControl(), torch.Generator().manual_seed(0))
+    first, second = halves.map(lambda t: t[:400]), halves.map(lambda t: t[400:])
+    assert torch.allclose((first.means + second.means) / 2, gaussians.means, atol=1e-6)
+    assert not torch.allclose(first.means, gaussians.means, atol=1e-4)
+    assert torch.allclose(1 - (1 - first.opacities) * (1 - second.opacities), gaussians.opacities, atol=1e-5)
+
+
+def test_schedule_scales_with_the_budget():
+    short, long = (sorted(DensityControl().steps(n)) for n in (100, 1000))
+    assert [10 * step for step in short] == pytest.approx(long, abs=10)
+    assert 0 < short[0] < short[-1] <= 70
+
+
+def test_dense_cloud_follows_opacity_and_area():
+    points = sphere(1000)
+    built = Gaussians.from_cloud(points, np.zeros((1000, 3), np.uint8))
+    built.logit_opacities[:500] = -9
+    _, _, source = sample_cloud(built, 4000)
+    assert (source < 500).mean() < 0.01
+    weight = (built.opacities * built.scales[:, 0] * built.scales[:, 1]).numpy()
+    expected = 4000 * weight / weight.sum()
+    assert np.abs(np.bincount(source, minlength=1000) - expected).max() <= 1.01
+
+
+def test_dense_points_lie_closer_to_the_surface_than_the_centres():
+    noisy = sphere(2048) + 0.03 * np.random.default_rng(1).normal(size=(2048, 3))
+    smoothed = onto_surface(noisy, noisy)
+    off = [np.abs(np.linalg.norm(p, axis=1) - 1).mean() for p in (noisy, smoothed)]
+    assert off[1] < 0.6 * off[0]
+    assert np.linalg.norm(smoothed - noisy, axis=1).max() <= np.median(spacing(noisy)) + 1e-9
+
+
+def test_smooth_deformation_and_strain():
+    points = torch.from_numpy(sphere(500))
+    deformation = Deformation(points, unit=0.1, nodes=16)
+    with torch.no_grad():
+        deformation.bend += torch.tensor([0.3, 0.0, -0.2])
+    assert torch.allclose(deformation.displacement(), torch.tensor([0.3, 0.0, -0.2]).expand(500, 3), atol=1e-5)
+    assert deformation.strain(points + 0.5) == pytest.approx(0, abs=1e-3)  # moving together is no strain
+    scattered = points + 0.05 * torch.randn(500, 3, generator=torch.Generator().manual_seed(0))
+    assert deformation.strain(scattered) > 1
+    assert deformation.departure(scattered) == pytest.approx(3 * 0.25, rel=0.2)
+
+
+def test_unseen_colours_follow_the_mirror_image():
+    """Imagined grey all over; the seen left half (y > 0) is red in front and blue behind."""
+    points = torch.from_numpy(sphere(1500))
+    imagined = torch.full((1500, 3), 0.5)
+    red, blue = torch.tensor([0.9, 0.1, 0.1]), torch.tensor([0.1, 0.1, 0.9])
+    truth = torch.where(points[:, :1] > 0, red, blue)
+    seen = (points[:, 1] > 0).float()
+    fitted = torch.where(seen[:, None] > 0, truth, imagined)
+    result = spread_colors(points, fitted, imagined, seen)
+    assert torch.equal(result[seen > 0], truth[seen > 0])
+    clear = (seen == 0) & (points[:, 0].abs() > 0.3)
+    assert (result - truth)[clear].abs().mean() < 0.06
+
+
+def test_colours_imagined_right_stay():
+    points = torch.from_numpy(sphere(500))
+    colors = torch.rand(500, 3, generator=torch.Generator().manual_seed(0))
+    seen = (points[:, 2] > 0).float()
+    assert torch.allclose(spread_colors(points, colors, colors, seen), colors, atol=1e-6)
