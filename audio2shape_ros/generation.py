@@ -114,6 +114,15 @@ def make_shape(model: AudioToShape, request: Request, on_coarse: Callable[[Shape
     return Outcome(request, generation, shape, refined, timings, rendering)
 
 
+def warm_up(model: AudioToShape) -> None:
+    """Make one small shape of nothing: kernels are compiled at their first call, which a first real sound should not
+    wait for."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
+    image = np.full((96, 128, 3), 255, np.uint8)
+    image[24:72, 32:96] = 60  # something to find
+    model.generate(noise, image=image, steps=1, refine_steps=1)
+
+
 def random_model(device: str) -> AudioToShape:
     """An untrained system of the tiny preset: what it draws means nothing, everything around it can be tested."""
     import torch

@@ -16,6 +16,7 @@ import numpy as np
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.executors import ExternalShutdownException
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
@@ -27,6 +28,7 @@ from audio2shape_core.errors import InputError
 from audio2shape_ros.audio_input import TYPES, message_type
 from audio2shape_ros.images import rgb_to_image
 
+RCLError = rclpy_implementation.RCLError
 PARAMETERS = {
     "audio": ("", "The sound file to play; empty for none."),
     "image": ("", "The image file to show; empty for none."),
@@ -133,5 +135,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"replay: {error}")
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RCLError:
+        if rclpy.ok():  # otherwise a signal came between two lines of a callback
+            raise
     finally:
         rclpy.try_shutdown()

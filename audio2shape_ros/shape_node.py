@@ -27,7 +27,7 @@ from audio2shape_ros import parameters
 from audio2shape_ros.audio_input import AudioInput
 from audio2shape_ros.camera_input import CameraInput
 from audio2shape_ros.diagnostics import Diagnostics, PipelineStatus
-from audio2shape_ros.generation import NoAudio, Request, check_level, draw_seed, load_model, make_shape
+from audio2shape_ros.generation import NoAudio, Request, check_level, draw_seed, load_model, make_shape, warm_up
 from audio2shape_ros.msg import ShapeHypothesis
 from audio2shape_ros.outputs import Outputs
 from audio2shape_ros.servers import Servers
@@ -97,7 +97,7 @@ class ShapeNode(LifecycleNode):
     @told
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         super().on_activate(state)
-        self.worker = Worker(self._work)
+        self.worker = Worker(self._work, prepare=self._warm_up)
         self._trigger = Trigger(self.settings)
         self.camera = CameraInput(self, self.settings, self._camera_group)
         self.audio = AudioInput(self, self.settings, self._audio_group, self._on_sound)
@@ -206,6 +206,12 @@ class ShapeNode(LifecycleNode):
         if worker is None:
             raise Cancelled
         return worker.submit(request, asked=asked)
+
+    def _warm_up(self) -> None:
+        try:
+            warm_up(self.model)
+        except Exception as error:  # a real request will tell more
+            self.get_logger().warning(f"warm-up failed: {type(error).__name__}: {error}")
 
     def _work(self, request: Request) -> ShapeHypothesis | None:
         """In the worker thread: make the shape, publish it. None where a live sound was not recognised well enough."""

@@ -15,11 +15,12 @@ class Worker(Generic[J, R]):
     """Runs `work(job)` in a thread of its own, newest job first and only.
 
     The slot holds one job: a newer one takes its place and the older is dropped, because a shape of a sound long gone
-    helps nobody. A job someone waits for (`asked=True`) is never dropped for one that nobody does.
+    helps nobody. A job someone waits for (`asked=True`) is never dropped for one that nobody does. `prepare` runs once
+    in the thread, before the first job.
     """
 
-    def __init__(self, work: Callable[[J], R]) -> None:
-        self._work = work
+    def __init__(self, work: Callable[[J], R], prepare: Callable[[], None] | None = None) -> None:
+        self._work, self._prepare = work, prepare
         self._slot: tuple[J, Future, bool] | None = None
         self._changed = threading.Condition()
         self._stopping = False
@@ -58,6 +59,8 @@ class Worker(Generic[J, R]):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        if self._prepare:
+            self._prepare()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._slot or self._stopping)

@@ -24,7 +24,7 @@ import audio2shape_core
 from audio2shape_ros.conversions import from_cloud, unpack_rgb
 
 ASSETS = Path(audio2shape_core.__file__).parent / "assets"
-STARTUP_S = 180.0  # importing torch and compiling the rasteriser on a slow machine
+STARTUP_S = 300.0  # importing torch and compiling the rasteriser on a slow machine
 
 
 def start(module: str, **parameters) -> subprocess.Popen:
@@ -107,7 +107,10 @@ def main() -> int:
         for child in children:
             child.terminate()
         for child in children:
-            child.wait(timeout=20)
+            try:
+                child.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                child.kill()
         rclpy.try_shutdown()
     stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
     report = {
