@@ -7,9 +7,11 @@ Exit codes: 0 done, 1 doctor found a fault, 2 bad input (one line on standard er
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,13 +32,17 @@ def write_json(path: str | None, result: dict) -> None:
 
 
 def check_writable(*paths: str | None) -> None:
-    """Refuse outputs that cannot be written before any work is done for them."""
+    """Refuse outputs that cannot be written before any work is done for them; leaves nothing behind."""
     for path in filter(None, paths):
         folder = Path(path).resolve().parent
         while not folder.exists():
             folder = folder.parent
-        if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise InputError(f"cannot write {path}: expected a file in a folder that can be written; choose another")
+        try:
+            if Path(path).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            tempfile.TemporaryFile(dir=folder).close()  # permission bits tell too little: a disk may be full or read-only
+        except OSError as error:
+            raise InputError(f"cannot write {path} ({error.strerror}); choose a place that can be written") from error
 
 
 def read_image(path: str):

@@ -1,0 +1,85 @@
+"""`evaluate` end to end on a data set of a few made sounds and shapes: the contract's keys, and figures that make sense."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from audio2shape_core.checkpoint import WEIGHTS
+from audio2shape_core.cli import main
+from audio2shape_core.data.procedural import procedural_shape
+from audio2shape_core.data.sounds import synthesize
+
+if not (WEIGHTS / "judge.safetensors").is_file():
+    pytest.skip("the shipped weights are not in this checkout", allow_module_level=True)
+
+LABELS = ("bell", "drum", "wind", "bowl", "cup")  # known, known, outside, and two for zero-shot
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    import cv2
+
+    folder = tmp_path_factory.mktemp("data")
+    rows = ["kind,class,item,split,group,source_repo,source_path,licence"]
+    rng = np.random.default_rng(0)
+    for kind in ("audio", "shapes", "photos"):
+        (folder / kind).mkdir()
+    for label in LABELS:
+        shapes = {}
+        for seed in range(2):
+            noise = 0.1 * rng.standard_normal(16_000)
+            sound = synthesize(label, seed, 2.0) if label in ("bell", "drum") else noise
+            soundfile.write(folder / f"audio/{label}{seed}.wav", sound, 16_000)
+            rows.append(f"audio,{label},audio/{label}{seed}.wav,test,{label}{seed},,,CC0")
+            if label == "wind":
+                continue
+            points, colors = procedural_shape(label, 500 + seed, 4096)
+            shapes |= {f"m_{seed}/points": points, f"m_{seed}/colors": colors}
+            rows.append(f"shape,{label},shapes/{label}.npz:m_{seed},test,m_{seed},,,CC0")
+            cv2.imwrite(str(folder / f"photos/{label}{seed}.png"), rng.integers(0, 256, (70, 90, 3)).astype(np.uint8))
+            rows.append(f"photo,{label},photos/{label}{seed}.png,test,{label}{seed},,,CC0")
+        if shapes:
+            np.savez(folder / f"shapes/{label}.npz", **shapes)
+    (folder / "MANIFEST.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def run(what, data, tmp_path, *more):
+    assert main(["evaluate", what, "--data", str(data), "--split", "test", "--json", str(tmp_path / "a.json"), *more]) == 0
+    return json.loads((tmp_path / "a.json").read_text())
+
+
+def test_retrieval(data, tmp_path, capsys):
+    result = run("retrieval", data, tmp_path)
+    table = capsys.readouterr().out
+    for direction in ("audio_to_shape", "shape_to_audio", "image_to_shape", "shape_to_image"):
+        assert set(result[direction]) >= {"map", "recall@1", "recall@5", "recall@10", "class_hit@1"}
+        assert direction in table
+    assert set(result) >= {"gallery_size", "chance_map", "zero_shot", "calibration_error", "known_unknown_auroc"}
+    assert result["gallery_size"] == 24 * 5  # completed with procedural shapes
+    assert result["gallery_made"] == 24 * 5 - 4
+    assert result["audio_to_shape"]["map"] > result["chance_map"]
+
+
+def test_reconstruction(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("audio2shape_core.evaluation.reconstruction.EMD_POINTS", 128)  # exact matching is cubic
+    result = run("reconstruction", data, tmp_path)
+    assert set(result) >= {"mean", "floor", "per_class", "codebook"}
+    assert set(result["mean"]) == {"cd", "emd", "fscore"}
+    for row in result["per_class"].values():
+        assert row["floor"]["cd"] < row["mean"]["cd"] < 6 * row["floor"]["cd"]
+    assert 0 < result["codebook"]["used"] <= 1
+
+
+def test_generation(data, tmp_path):
+    result = run("generation", data, tmp_path, "--sheet", str(tmp_path / "sheet.png"))
+    assert result["recordings"] == 4
+    assert set(result["class_accuracy"]) == {"heard", "truth"}
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000
+
+
+def test_a_split_that_is_not_there_is_refused(data, capsys):
+    assert main(["evaluate", "generation", "--data", str(data), "--split", "valid"]) == 2
+    assert "no split 'valid'" in capsys.readouterr().err
