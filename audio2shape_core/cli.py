@@ -60,16 +60,23 @@ def read_image(path: str):
 
 
 def camera_of(args: argparse.Namespace, image):
-    """The camera that --fx --fy --cx --cy describe, or None where none of them is given."""
-    from audio2shape_core.camera import Camera
+    """The camera that --fx --fy --cx --cy and --view describe, or None where none of them is given."""
+    import math
 
-    if args.fx is None and args.fy is None:
+    from audio2shape_core.camera import DEFAULT_FOV_DEG, Camera
+
+    if args.fx is None and args.fy is None and args.view is None:
         return None
     height, width = image.shape[:2]
     fx, fy = args.fx or args.fy, args.fy or args.fx
+    if fx is None:
+        fx = fy = 0.5 * max(width, height) / math.tan(math.radians(DEFAULT_FOV_DEG) / 2)
     cx = width / 2 if args.cx is None else args.cx
     cy = height / 2 if args.cy is None else args.cy
     pose = Camera.default(width, height).world_to_camera
+    if args.view:
+        fov = math.degrees(2 * math.atan(0.5 * max(width, height) / fx)) if fx > 0 else DEFAULT_FOV_DEG
+        pose = Camera.look_at(*args.view, width=width, height=height, fov_deg=fov).world_to_camera
     return Camera(width, height, fx, fy, cx, cy, pose)
 
 
@@ -105,7 +112,7 @@ def generate(args: argparse.Namespace) -> None:
     model = AudioToShape.load(args.weights, device=args.device)
     show, close = progress_bar()
     result = model.generate(
-        waveform, image=image, camera=camera, seed=args.seed, steps=args.steps, guidance=args.guidance,
+        waveform, image=image, camera=camera, pose_known=bool(image is not None and args.view), seed=args.seed, steps=args.steps, guidance=args.guidance,
         num_points=args.num_points, refine_steps=args.refine_steps, time_budget_s=args.time_budget, progress=show,
     )  # fmt: skip
     close()
@@ -205,6 +212,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--image", metavar="IMG", help="camera frame to refine the shape with (PNG or JPEG)")
     for name, meaning in (("fx", "focal length"), ("fy", "focal length"), ("cx", "principal point"), ("cy", "principal point")):
         p.add_argument(f"--{name}", type=float, help=f"{meaning} of the camera, pixels")
+    p.add_argument("--view", nargs=2, type=float, metavar=("AZ", "EL"), help="where the camera stood, degrees from the "
+                   "shape's front and above it, if that is known: no pose is searched, the shape fills the frame")  # fmt: skip
     p.add_argument("--output", default="out.ply", metavar="FILE", help=".ply, .npz, .obj or .splat (default: out.ply)")
     p.add_argument("--preview", metavar="PNG", help="also draw what was heard, imagined and refined")
     p.add_argument("--seed", type=count(0, 2**31 - 1), default=0, help="same seed, same shape (default: 0)")

@@ -17,8 +17,8 @@ SAMPLE_RATE = 16_000
 
 def draw_cloud(axes, points: np.ndarray, colors: np.ndarray, title: str = "") -> None:
     """Scatter a canonical cloud (N, 3) with colours (N, 3) uint8 on 3D axes, its front turned to the viewer."""
-    axes.scatter(*points.T, c=colors / 255.0, s=2400 / max(len(points), 600), depthshade=True, linewidths=0)
-    limits = (-0.75, 0.75)
+    axes.scatter(*points.T, c=colors / 255.0, s=9000 / max(len(points), 1500), depthshade=True, linewidths=0)
+    limits = (-0.62, 0.62)
     axes.set(xlim=limits, ylim=limits, zlim=limits, title=title)
     axes.set_box_aspect((1, 1, 1))
     axes.view_init(elev=20, azim=35)
