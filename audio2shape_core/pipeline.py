@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,6 +125,30 @@ class AudioToShape:
         return Heard(embedding[0].cpu().numpy(), context, label, known[label], known)
 
     @torch.inference_mode()
+    def draw(
+        self,
+        contexts: torch.Tensor,
+        generator: torch.Generator,
+        *,
+        steps: int | None = None,
+        guidance: float | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Clouds for a batch of contexts (B, L, C): points (B, N, 3) and colors (B, N, 3) in [0, 1], float32."""
+        latents = sample(
+            self.denoiser,
+            contexts,
+            (self.denoiser.position.shape[0], self.autoencoder.latent_mean.shape[0]),
+            train_steps=self.diffusion.train_steps,
+            steps=self.diffusion.sample_steps if steps is None else steps,
+            guidance=self.diffusion.guidance if guidance is None else guidance,
+            generator=generator,
+            on_step=on_step,
+        )
+        points, colors = self.autoencoder.decode(latents)
+        return points.float().cpu().numpy(), colors.float().cpu().numpy()
+
+    @torch.inference_mode()
     def imagine(
         self,
         heard: Heard,
@@ -136,19 +160,11 @@ class AudioToShape:
         progress: Progress | None = None,
     ) -> Shape:
         """Draw a shape for what was heard; one seed, one shape. Steps and guidance default to the checkpoint's."""
-        generator = torch.Generator().manual_seed(seed)
-        size = (self.denoiser.position.shape[0], self.autoencoder.latent_mean.shape[0])
-        latents = sample(
-            self.denoiser,
-            heard.context[None],
-            size,
-            train_steps=self.diffusion.train_steps,
-            steps=self.diffusion.sample_steps if steps is None else steps,
-            guidance=self.diffusion.guidance if guidance is None else guidance,
-            generator=generator,
+        points, colors = self.draw(
+            heard.context[None], torch.Generator().manual_seed(seed), steps=steps, guidance=guidance,
             on_step=progress and (lambda step, total: progress("diffuse", step, total)),
-        )
-        points, colors = (part[0].float().cpu().numpy() for part in self.autoencoder.decode(latents))
+        )  # fmt: skip
+        points, colors = points[0], colors[0]
         points, origin = resize_cloud(points, num_points, np.random.default_rng(seed))
         if progress:
             progress("decode_shape", 1, 1)

@@ -47,7 +47,7 @@ class DenoiserConfig:
     num_heads: int = 4
     train_steps: int = 1000  # T of Eq. 4
     sample_steps: int = 20
-    guidance: float = 3.0  # of 2, 3 and 4.5 the one whose shapes most often are what was heard (training recordings)
+    guidance: float = 3.0  # 1 is none; much more than this costs variety
     condition_dropout: float = 0.1  # share of training samples that see no audio (classifier-free guidance)
 
 

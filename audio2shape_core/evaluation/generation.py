@@ -18,7 +18,6 @@ from audio2shape_core.audio import load_audio
 from audio2shape_core.data.canonical import normalize
 from audio2shape_core.data.manifest import Item, read_manifest
 from audio2shape_core.errors import InputError
-from audio2shape_core.generation.diffusion import sample
 from audio2shape_core.pipeline import AudioToShape, Heard
 from audio2shape_core.shape import Shape
 from audio2shape_core.vocabulary import VOCABULARY
@@ -51,16 +50,11 @@ def hear(model: AudioToShape, items: list[Item]) -> list[tuple[Item, Heard]]:
 def imagine_all(model: AudioToShape, heard: list[tuple[Item, Heard]], seed: int = 0) -> list[Imagined]:
     """One cloud a recording, drawn in batches with one stream of noise."""
     generator = torch.Generator().manual_seed(seed)
-    size = (model.denoiser.position.shape[0], model.autoencoder.latent_mean.shape[0])
     out = []
     for start in tqdm(range(0, len(heard), BATCH), "imagining"):
         part = heard[start : start + BATCH]
-        latents = sample(
-            model.denoiser, torch.stack([h.context for _, h in part]), size, train_steps=model.diffusion.train_steps,
-            steps=model.diffusion.sample_steps, guidance=model.diffusion.guidance, generator=generator,
-        )  # fmt: skip
-        points, colors = model.autoencoder.decode(latents)
-        for (item, h), cloud, color in zip(part, points.cpu().numpy(), colors.cpu().numpy()):
+        points, colors = model.draw(torch.stack([h.context for _, h in part]), generator)
+        for (item, h), cloud, color in zip(part, points, colors):
             out.append(Imagined(item, h, cloud, np.round(color * 255).astype(np.uint8)))
     return out
 

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from audio2shape_core.checkpoint import WEIGHTS
 
-EVALUATIONS = ("retrieval", "reconstruction", "generation", "refinement")
-
 
 def evaluate(what: str, data: Path, split: str, *, weights: str | None, device: str, sheet: str | None) -> dict:
-    """Run one of EVALUATIONS and print its table; returns the results as plain data."""
+    """Run retrieval, reconstruction, generation or refinement, and print its table; returns the results as plain data."""
     folder = Path(weights) if weights else WEIGHTS
     if what == "retrieval":
         from audio2shape_core.evaluation.alignment import evaluate_retrieval
