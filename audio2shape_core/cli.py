@@ -142,7 +142,8 @@ def train(args: argparse.Namespace) -> None:
     from audio2shape_core.presets import PRESETS
 
     device, preset = choose_device(args.device), PRESETS[args.preset]
-    common = {"data": Path(args.data), "output": Path(args.output), "resume": args.resume, "device": device}
+    common = {"data": Path(args.data), "output": Path(args.output), "resume": args.resume, "device": device,
+              "without": frozenset(args.without)}  # fmt: skip
     if args.task == "align":
         from audio2shape_core.training.align import train_align as run
     elif args.task == "autoencode":
@@ -157,11 +158,12 @@ def train(args: argparse.Namespace) -> None:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    check_writable(args.json)
+    check_writable(args.json, args.picture)
     from audio2shape_core.evaluation import run
 
     result = run.evaluate(
-        args.what, Path(args.data), args.split, weights=args.weights, device=args.device, sheet=args.sheet
+        args.what, Path(args.data), args.split, weights=args.weights, device=args.device, picture=args.picture,
+        ablations=dict(args.ablation),
     )
     write_json(args.json, result)
 
@@ -202,6 +204,14 @@ def count(low: int, high: int):
     return parse
 
 
+def named_folder(text: str) -> tuple[str, Path]:
+    """An argparse type: NAME=DIR, where DIR exists."""
+    name, _, folder = text.partition("=")
+    if not name or not Path(folder).is_dir() or not folder:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=DIR with a folder of checkpoints")
+    return name, Path(folder)
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="audio2shape", description="Imagine the 3D shape of what is heard.")
     parser.add_argument("--version", action="version", version=__version__)
@@ -232,6 +242,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--output", required=True, metavar="DIR", help="checkpoints, state and log go here")
     p.add_argument("--resume", action="store_true", help="go on from the state in --output")
     p.add_argument("--weights", metavar="DIR", help="trained align and autoencode checkpoints (default: --output)")
+    p.add_argument("--without", action="append", default=[], metavar="PART", help="ablation: leave out a part (align: a "
+                   "loss term such as audio-point; autoencode: codebook; diffuse: alignment or attention)")  # fmt: skip
     p.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     p.set_defaults(run=train)
 
@@ -239,7 +251,10 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("what", choices=EVALUATIONS)
     p.add_argument("--data", required=True, metavar="DIR")
     p.add_argument("--split", default="test")
-    p.add_argument("--sheet", metavar="PNG", help="generation: also draw a contact sheet, a row a class")
+    p.add_argument("--picture", metavar="PNG", help="also draw what was measured (retrieval: the confusion matrix; "
+                   "generation: a contact sheet, a row a class)")  # fmt: skip
+    p.add_argument("--ablation", action="append", default=[], type=named_folder, metavar="NAME=DIR",
+                   help="generation: also measure the system in DIR, trained without a part; may be repeated")  # fmt: skip
     add_common(p)
     p.set_defaults(run=evaluate)
 

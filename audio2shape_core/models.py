@@ -1,5 +1,6 @@
 """The one place where configurations become modules, and checkpoints become trained modules."""
 
+import math
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -9,9 +10,17 @@ from audio2shape_core.alignment.audio_encoder import LogMel, LogMelEncoder
 from audio2shape_core.alignment.image_encoder import SmallImageEncoder
 from audio2shape_core.alignment.point_encoder import PointFeatures, PointNetEncoder
 from audio2shape_core.alignment.tri_encoder import TriEncoder
-from audio2shape_core.generation.denoiser import DenoiserBlock, Stage, UNetDenoiser
+from audio2shape_core.generation.denoiser import DenoiserBlock, PlainBlock, Stage, UNetDenoiser
+from audio2shape_core.generation.gaussian_bottleneck import GaussianBottleneck
 from audio2shape_core.generation.quantizer import VectorQuantizer
-from audio2shape_core.generation.vqvae import CloudDecoder, CloudEncoder, PointCloudVQVAE, Upsample, attention_stack
+from audio2shape_core.generation.vqvae import (
+    WITHIN,
+    CloudDecoder,
+    CloudEncoder,
+    PointCloudVQVAE,
+    Upsample,
+    attention_stack,
+)
 from audio2shape_core.presets import AlignmentConfig, AutoencoderConfig, DenoiserConfig
 
 
@@ -47,11 +56,13 @@ def build_tri_encoder(config: AlignmentConfig, classes: tuple[str, ...]) -> TriE
 
 
 def build_autoencoder(config: AutoencoderConfig, *, quantized: bool = True) -> PointCloudVQVAE:
-    """The PC-VQ-VAE, or with `quantized=False` the plain PC-VAE it is compared with (paper Table II)."""
+    """The PC-VQ-VAE, or with `quantized=False` the PC-VAE it is compared with (paper Table II)."""
     c = config
     encoder = CloudEncoder(
-        features=PointFeatures(widths=c.encoder_widths), feature_width=c.encoder_widths[-1], width=c.width,
-        blocks=attention_stack(c.width, c.num_heads, c.encoder_depth), num_tokens=c.num_tokens, latent_dim=c.latent_dim,
+        features=PointFeatures(widths=c.encoder_widths, num_extra=WITHIN), feature_width=c.encoder_widths[-1],
+        width=c.width,
+        blocks=attention_stack(c.width, c.num_heads, c.encoder_depth), num_tokens=c.num_tokens,
+        latent_dim=c.latent_dim if quantized else 2 * c.latent_dim,
     )  # fmt: skip
     fine = c.width // 2
     decoder = CloudDecoder(
@@ -59,25 +70,31 @@ def build_autoencoder(config: AutoencoderConfig, *, quantized: bool = True) -> P
         upsampling=nn.Sequential(Upsample(c.width, c.width, 2), Upsample(c.width, fine, 2)), head_width=fine,
         points_per_token=c.num_points // (4 * c.num_tokens), latent_dim=c.latent_dim,
     )  # fmt: skip
-    quantizer = None
     if quantized:
-        quantizer = VectorQuantizer(
+        bottleneck = VectorQuantizer(
             num_codebooks=c.num_codebooks, codebook_size=c.codebook_size, latent_dim=c.latent_dim
         )
-    return PointCloudVQVAE(encoder=encoder, quantizer=quantizer, decoder=decoder, latent_dim=c.latent_dim)
+    else:
+        bottleneck = GaussianBottleneck(c.num_codebooks * math.log(c.codebook_size))
+    return PointCloudVQVAE(encoder=encoder, bottleneck=bottleneck, decoder=decoder, latent_dim=c.latent_dim)
 
 
 def build_denoiser(config: DenoiserConfig, *, num_tokens: int, latent_dim: int, context_dim: int) -> UNetDenoiser:
     widths = config.widths
 
+    def block(width: int) -> nn.Module:
+        if config.attention:
+            return DenoiserBlock(width, config.num_heads, context_dim, 4 * widths[0])
+        return PlainBlock(width, context_dim, 4 * widths[0])
+
     def stage(width: int, depth: int) -> Stage:
-        return Stage(DenoiserBlock(width, config.num_heads, context_dim, 4 * widths[0]) for _ in range(depth))
+        return Stage(block(width) for _ in range(depth))
 
     outer = list(zip(widths[:-1], config.depths[:-1]))
     return UNetDenoiser(
         down=nn.ModuleList(stage(w, d) for w, d in outer), middle=stage(widths[-1], config.depths[-1]),
-        up=nn.ModuleList(stage(w, d) for w, d in outer), widths=widths, num_tokens=num_tokens,
-        latent_dim=latent_dim, context_dim=context_dim,
+        up=nn.ModuleList(stage(w, d) for w, d in outer), widths=widths, patch=config.patch,
+        num_tokens=num_tokens, latent_dim=latent_dim, context_dim=context_dim,
     )  # fmt: skip
 
 

@@ -138,7 +138,7 @@ class AudioToShape:
         latents = sample(
             self.denoiser,
             contexts,
-            (self.denoiser.position.shape[0], self.autoencoder.latent_mean.shape[0]),
+            (self.autoencoder.encoder.num_tokens, len(self.autoencoder.latent_mean)),
             train_steps=self.diffusion.train_steps,
             steps=self.diffusion.sample_steps if steps is None else steps,
             guidance=self.diffusion.guidance if guidance is None else guidance,

@@ -42,7 +42,7 @@ def test_tokens_follow_time(encoder):
     changed = mel.clone()
     changed[..., 150:] = torch.randn(64, 50)
     difference = (encoder.audio.encode_mel(mel)[1] - encoder.audio.encode_mel(changed)[1]).norm(dim=-1)[0]
-    assert difference[:5].max() < 1e-5 < 0.1 < difference[6:].min()
+    assert difference[:5].max() < 1e-5 < 0.03 < difference[6:].min()
 
 
 def test_points_may_come_in_any_order(encoder):

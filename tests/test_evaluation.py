@@ -74,7 +74,7 @@ def test_reconstruction(data, tmp_path, monkeypatch):
 
 
 def test_generation(data, tmp_path):
-    result = run("generation", data, tmp_path, "--sheet", str(tmp_path / "sheet.png"))
+    result = run("generation", data, tmp_path, "--picture", str(tmp_path / "sheet.png"))
     assert result["recordings"] == 4
     assert set(result["class_accuracy"]) == {"heard", "truth"}
     assert (tmp_path / "sheet.png").stat().st_size > 10_000

@@ -1,8 +1,11 @@
 import dataclasses
+import itertools
+import math
 
 import numpy as np
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 
 from audio2shape_core import models
 from audio2shape_core.generation.diffusion import SAMPLERS, diffusion_loss, make_scheduler, sample
@@ -42,8 +45,31 @@ def test_decoding_quantises():
     model(torch.rand(4, 256, 3))  # starts the codebooks
     model.eval()
     latents = model.encode(torch.rand(1, 256, 3))
-    snapped = model.quantizer(latents).latents
+    snapped = model.bottleneck.snap(latents)
     assert torch.allclose(model.decode(latents)[0], model.decode(snapped)[0], atol=1e-5)
+
+
+def test_the_vae_passes_means_and_pays_for_information():
+    torch.manual_seed(0)
+    bottleneck = models.build_autoencoder(SMALL, quantized=False).bottleneck
+    assert bottleneck.capacity == pytest.approx(2 * math.log(16))
+    prior = torch.zeros(3, 5, 16)  # mean 0, variance 1: nothing is told
+    assert bottleneck(prior).loss.item() == pytest.approx(bottleneck.WEIGHT * bottleneck.capacity)
+    encoded = torch.randn(3, 5, 16)
+    mean, deviation = encoded[..., :8], (0.5 * encoded[..., 8:]).exp()
+    kl = kl_divergence(Normal(mean, deviation), Normal(torch.zeros(()), torch.ones(()))).sum(-1).mean()
+    assert bottleneck(encoded).loss.item() == pytest.approx(bottleneck.WEIGHT * abs(kl.item() - bottleneck.capacity), rel=1e-4)
+    drawn = torch.stack([bottleneck(encoded).latents for _ in range(2000)])
+    assert torch.allclose(drawn.mean(0), mean, atol=0.25)
+    assert torch.allclose(drawn.std(0), deviation, rtol=0.1)
+    assert torch.equal(bottleneck.eval()(encoded).latents, mean)
+
+
+def test_the_vae_encodes_and_decodes_like_the_vqvae():
+    model = models.build_autoencoder(SMALL, quantized=False).eval()
+    latents = model.encode(torch.rand(2, 256, 3))
+    assert latents.shape == (2, 16, 8)
+    assert model.decode(latents)[0].shape == (2, 256, 3)
 
 
 def test_chamfer_is_the_brute_force_one_and_differentiable():
@@ -69,6 +95,19 @@ def test_transport_sees_crowding_that_chamfer_forgives():
     crowded = target.clone()
     crowded[:, 1::2] = target[:, ::2]  # half of the points sit on their neighbours
     assert window_transport_loss(target, target, 1) < 0.7 * window_transport_loss(crowded, target, 1)
+
+
+def test_transport_pairs_the_points_of_each_window_in_the_best_way():
+    torch.manual_seed(0)
+    target = torch.rand(2, 24, 3)
+    windows = [[window[torch.randperm(8)] for window in cloud.split(8)] for cloud in target]
+    shuffled = torch.stack([torch.cat(cloud) for cloud in windows])
+    assert window_transport_loss(shuffled, target, 3).item() == pytest.approx(1e-4, abs=1e-5)  # the square root's guard
+    other = torch.rand(1, 6, 3)
+    best = min(
+        (other[0, list(order)] - target[0, :6]).norm(dim=-1).mean().item() for order in itertools.permutations(range(6))
+    )
+    assert window_transport_loss(other, target[:1, :6], 1).item() == pytest.approx(best, abs=1e-4)
 
 
 def test_without_audio_the_context_does_not_matter():
@@ -127,3 +166,18 @@ def test_the_loss_of_a_silent_network_is_the_power_of_the_velocity():
 def test_the_last_step_is_pure_noise():
     assert make_scheduler("ddpm", 1000).alphas_cumprod[-1] == pytest.approx(0.0, abs=1e-6)
     assert np.all(np.diff(make_scheduler("ddpm", 1000).alphas_cumprod) < 0)
+
+
+def test_the_ablation_without_attention_still_hears():
+    config = dataclasses.replace(UNET, attention=False)
+    unet = models.build_denoiser(config, num_tokens=16, latent_dim=8, context_dim=12)
+    assert not any("attention" in name for name, _ in unet.named_parameters())
+    torch.nn.init.normal_(unet.leave[1].weight)
+    for block in unet.modules():
+        if hasattr(block, "modulation"):
+            torch.nn.init.normal_(block.modulation.weight, std=0.1)
+    noisy, steps, heard = torch.randn(2, 16, 8), torch.tensor([10, 500]), torch.ones(2, dtype=bool)
+    contexts = torch.randn(2, 2, 5, 12)
+    first, second = (unet(noisy, steps, context, heard) for context in contexts)
+    assert first.shape == noisy.shape
+    assert not torch.allclose(first, second)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from audio2shape_core.data import shape_bank, sound_bank
+from audio2shape_core.data import image_bank, shape_bank, sound_bank
+from audio2shape_core.data.rendering import photograph
 from audio2shape_core.presets import TrainingConfig
 from audio2shape_core.training.loop import fit, follow, learning_rate
 
@@ -78,7 +79,7 @@ def test_the_average_takes_buffers_along():
 def test_sounds_are_drawn_by_class_at_the_length_asked_for():
     rng = np.random.default_rng(0)
     bank = sound_bank.SoundBank([np.full(9000, 0.5), np.full(40_000, -0.5)], ["bell", "dog"])
-    bank = bank + sound_bank.SoundBank([np.full(5000, 0.25)], ["cat"])
+    bank = bank.completed_with(sound_bank.SoundBank([np.full(5000, 0.25)], ["cat"]), 0.1)
     assert set(bank.by_label) == {"bell", "dog", "cat"}
     for label in bank.by_label:
         drawn = bank.draw(label, 1.0, rng)
@@ -86,6 +87,64 @@ def test_sounds_are_drawn_by_class_at_the_length_asked_for():
         assert drawn.dtype == np.float32
         assert np.isfinite(drawn).all()
     assert bank.waveform(2) == pytest.approx(0.25, abs=1e-4)
+
+
+def test_many_clips_of_one_recording_do_not_drown_the_others():
+    clips = [np.zeros(10)] * 17
+    bank = sound_bank.SoundBank(clips, ["guitar"] * 17, ["long"] * 16 + ["short"])
+    assert bank.odds["guitar"][-1] == pytest.approx(1 / 5)  # sqrt(16) : sqrt(1)
+
+
+def test_made_sounds_keep_to_their_share_where_there_are_recordings():
+    real = sound_bank.SoundBank([np.zeros(10)] * 4, ["bell"] * 4, ["a", "a", "a", "b"])
+    made = sound_bank.SoundBank([np.zeros(10)] * 30, ["bell"] * 20 + ["harp"] * 10)
+    bank = real.completed_with(made, 0.1)
+    assert bank.odds["bell"][4:].sum() == pytest.approx(0.1)
+    assert bank.odds["harp"].sum() == pytest.approx(1)
+
+
+def test_a_blend_holds_both_sounds_by_their_shares():
+    first, second = np.sin(np.arange(8000) * 0.1), 0.01 * np.sign(np.sin(np.arange(8000) * 0.37))
+    blended = sound_bank.blend(first, second, 0.7)
+    first, second = first / first.std(), second / second.std()
+    shares = np.linalg.lstsq(np.stack([first, second], 1), blended, rcond=None)[0]
+    assert shares == pytest.approx([0.7, 0.3], abs=1e-3)
+    assert np.allclose(sound_bank.blend(first, second, 1.0), first, atol=1e-3)
+
+
+def test_nothing_is_left_above_a_band_limit():
+    noise = np.random.default_rng(0).standard_normal(16_000)
+    limited = np.abs(np.fft.rfft(sound_bank.limit_band(noise, 4000)))
+    assert limited[4001:].max() < 1e-9 * limited[:3999].max()
+
+
+def test_a_picture_of_a_shape_shows_it_in_its_colours_before_a_background():
+    rng = np.random.default_rng(0)
+    sphere = rng.standard_normal((2048, 3))
+    sphere = (sphere / np.linalg.norm(sphere, axis=1, keepdims=True)).astype(np.float32)
+    red = np.broadcast_to(np.array([250, 0, 0], np.uint8), sphere.shape)
+    picture = photograph(sphere, red, rng, 64)
+    assert picture.shape == (64, 64, 4)
+    covered = picture[..., 3] > 200
+    assert 0.3 < covered.mean() < 0.9  # a disc in a square
+    assert not picture[:4, :4, 3].any()
+    assert picture[covered][:, 0].mean() > 80
+    assert picture[covered][:, 1:3].max() <= 2
+
+
+def test_pictures_are_drawn_from_photographs_and_renders():
+    rng = np.random.default_rng(0)
+    photos = {"bell": np.full((20, 40, 40, 3), 255, np.uint8)}
+    renders = {label: np.zeros((3, 40, 40, 4), np.uint8) for label in ("bell", "harp")}
+    bank = image_bank.ImageBank(photos, renders, 32)
+    assert bank.labels == ["bell", "harp"]
+    for label in bank.labels:
+        drawn = bank.draw(label, rng)
+        assert drawn.shape == (32, 32, 3)
+        assert drawn.dtype == np.float32
+        assert 0 <= drawn.min() <= drawn.max() <= 1
+    opaque = np.full((40, 40, 4), 255, np.uint8)
+    assert np.all(image_bank.over_background(opaque, rng) == 1)
 
 
 @pytest.mark.parametrize("snr", [0.0, 10.0, 30.0])

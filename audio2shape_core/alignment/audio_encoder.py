@@ -62,7 +62,7 @@ class LogMelEncoder(nn.Module):
     def __init__(self, *, log_mel: LogMel, widths: tuple[int, ...], num_tokens: int, token_dim: int, embed_dim: int) -> None:
         super().__init__()
         self.log_mel = log_mel
-        self.trunk = residual_trunk(1, widths)
+        self.trunk = residual_trunk(2, widths)
         self.num_tokens = num_tokens
         self.to_token = nn.Sequential(nn.Linear(2 * widths[-1], token_dim), nn.GELU())
         self.project = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * token_dim, embed_dim))
@@ -72,7 +72,10 @@ class LogMelEncoder(nn.Module):
 
     def encode_mel(self, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Encode spectrograms (B, 1, M, F) that are already there: training caches and masks them."""
-        features = self.trunk(mel.contiguous(memory_format=torch.channels_last))  # (B, C, M', F')
+        # A convolution cannot tell a rumble from a whistle of the same shape unless it is told where it stands.
+        height = torch.linspace(-1, 1, mel.shape[2], device=mel.device, dtype=mel.dtype)[:, None].expand_as(mel)
+        placed = torch.cat([mel, height], dim=1)  # (B, 2, M, F)
+        features = self.trunk(placed.contiguous(memory_format=torch.channels_last))  # (B, C, M', F')
         bands = torch.cat([features.mean(2), features.amax(2)], dim=1)  # (B, 2C, F'): over frequency
         tokens = self.to_token(functional.adaptive_avg_pool1d(bands, self.num_tokens).mT)  # (B, T, C)
         pooled = torch.cat([tokens.mean(1), tokens.amax(1)], dim=-1)

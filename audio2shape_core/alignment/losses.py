@@ -26,21 +26,35 @@ def multi_positive_contrastive(a: Tensor, b: Tensor, same: Tensor, scale: Tensor
     return 0.5 * (one_way(logits, same) + one_way(logits.T, same.T))
 
 
-def anchor_loss(embeddings: Tensor, anchors: Tensor, classes: Tensor, scale: Tensor) -> Tensor:
-    """Cross-entropy of unit embeddings (B, D) against unit class anchors (K, D): each modality meets at the anchors."""
-    return functional.cross_entropy(scale * embeddings @ anchors.T, classes, label_smoothing=0.05)
+def anchor_loss(embeddings: Tensor, anchors: Tensor, target: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy of unit embeddings (B, D) against unit class anchors (K, D): each modality meets at the anchors.
+
+    target: class indices (B,), or shares of classes (B, K) where an item is a blend.
+    """
+    return functional.cross_entropy(scale * embeddings @ anchors.T, target, label_smoothing=0.05)
 
 
-def tri_modal_loss(embeddings: dict[str, Tensor], classes: dict[str, Tensor], anchors: Tensor, scale: Tensor) -> dict[str, Tensor]:
+def tri_modal_loss(
+    embeddings: dict[str, Tensor],
+    classes: dict[str, Tensor],
+    anchors: Tensor,
+    scale: Tensor,
+    shares: dict[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
     """The terms of Eq. 1 (audio-visual, audio-point, visual-point) and one anchor term a modality.
 
-    embeddings: name -> (B, D); classes: name -> (B,) class indices. Returns name of term -> scalar.
+    Arguments:
+        embeddings: name -> (B, D).
+        classes: name -> (B,) class indices; of a blend, the class that leads.
+        shares: name -> (B, K) shares of classes, for modalities that hold blends.
+    Returns name of term -> scalar.
     """
     terms = {}
     for first, second in (("audio", "image"), ("audio", "point"), ("image", "point")):
         if first in embeddings and second in embeddings:
             same = classes[first][:, None] == classes[second][None, :]
             terms[f"{first}-{second}"] = multi_positive_contrastive(embeddings[first], embeddings[second], same, scale)
+    targets = {**classes, **(shares or {})}
     for name, embedding in embeddings.items():
-        terms[f"{name}-anchor"] = anchor_loss(embedding, anchors, classes[name], scale)
+        terms[f"{name}-anchor"] = anchor_loss(embedding, anchors, targets[name], scale)
     return terms

@@ -40,16 +40,19 @@ class PointResidualBlock(nn.Module):
 
 
 class PointFeatures(nn.Module):
-    """Per-point features without pooling: what the PC-VQ-VAE builds on, and what the embedding pools."""
+    """Per-point features without pooling: what the PC-VQ-VAE builds on, and what the embedding pools.
 
-    def __init__(self, *, widths: tuple[int, ...]) -> None:
+    `num_extra`: how many channels the caller knows of each point beside its coordinates.
+    """
+
+    def __init__(self, *, widths: tuple[int, ...], num_extra: int = 0) -> None:
         super().__init__()
-        self.lift = nn.Linear(27, widths[0])
+        self.lift = nn.Linear(27 + num_extra, widths[0])
         inputs = (widths[0],) + widths[:-1]
         self.blocks = nn.Sequential(*(PointResidualBlock(i, o) for i, o in zip(inputs, widths)))
 
-    def forward(self, points: Tensor) -> Tensor:  # (B, N, 3) -> (B, N, C)
-        return self.blocks(self.lift(fourier_features(points)))
+    def forward(self, points: Tensor, *extra: Tensor) -> Tensor:  # (B, N, 3), (B, N, E) -> (B, N, C)
+        return self.blocks(self.lift(torch.cat([fourier_features(points), *extra], dim=-1)))
 
 
 class PointNetEncoder(nn.Module):

@@ -12,11 +12,15 @@ from tqdm import tqdm
 
 from audio2shape_core import models
 from audio2shape_core.audio import fit_window, load_audio
+from audio2shape_core.data.image_bank import over_background
 from audio2shape_core.data.manifest import read_manifest
+from audio2shape_core.data.rendering import photograph
 from audio2shape_core.errors import InputError
 from audio2shape_core.evaluation.calibration import auroc, expected_calibration_error
+from audio2shape_core.evaluation.confusion import confusion_matrix, draw_confusion
 from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
 from audio2shape_core.evaluation.retrieval import retrieval_metrics
+from audio2shape_core.evaluation.robustness import CHANGES
 from audio2shape_core.pipeline import choose_device
 from audio2shape_core.vocabulary import OUTSIDE_HELD_OUT, VOCABULARY, ZERO_SHOT
 
@@ -26,46 +30,69 @@ COMPLETE_TO = 5  # shapes a class at least, procedural where real ones lack
 
 @dataclass(frozen=True)
 class Embedded:
-    """Unit embeddings (M, 512), with the label of each."""
+    """Unit embeddings (M, 512), with the label of each, and for shapes and renders of them the shape's id."""
 
     vectors: np.ndarray
     labels: list[str]
+    ids: list[str] | None = None
+
+
+def read_sounds(data: Path, split: str, labels: tuple[str, ...]) -> tuple[list[np.ndarray], list[str]]:
+    """Waveforms of a split and their labels; recordings that cannot be used are reported and left out."""
+    waveforms, kept = [], []
+    for item in read_manifest(data, "audio", split):
+        if item.label in labels:
+            try:
+                waveforms.append(load_audio(item.path))
+            except InputError as error:
+                tqdm.write(f"left out: {error}")
+                continue
+            kept.append(item.label)
+    return waveforms, kept
 
 
 class Embedder:
-    """A trained tri-encoder that embeds files and clouds."""
+    """A trained tri-encoder that embeds sounds, pictures and clouds."""
 
     def __init__(self, weights: Path, device: str) -> None:
         self.device = choose_device(device)
         self.model, self.config, _ = models.load_tri_encoder(weights / "alignment.safetensors")
         self.model.to(self.device)
 
-    @torch.inference_mode()
-    def sounds(self, data: Path, split: str, labels: tuple[str, ...]) -> Embedded:
-        vectors, kept = [], []
-        items = [item for item in read_manifest(data, "audio", split) if item.label in labels]
-        for item in tqdm(items, "listening"):
-            try:
-                window = fit_window(load_audio(item.path), self.config.window_s, self.config.sample_rate)
-            except InputError as error:
-                tqdm.write(f"left out: {error}")
-                continue
-            vectors.append(self.model.audio(torch.from_numpy(window)[None].to(self.device))[0][0].cpu().numpy())
-            kept.append(item.label)
-        return Embedded(np.array(vectors).reshape(-1, self.config.embed_dim), kept)
+    def _stack(self, vectors: list[np.ndarray], labels: list[str], ids: list[str] | None = None) -> Embedded:
+        return Embedded(np.array(vectors).reshape(-1, self.config.embed_dim), labels, ids)
 
     @torch.inference_mode()
+    def sounds(self, waveforms: list[np.ndarray], labels: list[str], name: str = "listening") -> Embedded:
+        windows = (fit_window(w, self.config.window_s, self.config.sample_rate) for w in waveforms)
+        batches = [torch.from_numpy(w)[None].to(self.device) for w in windows]
+        return self._stack([self.model.audio(b)[0][0].cpu().numpy() for b in tqdm(batches, name)], labels)
+
+    @torch.inference_mode()
+    def _picture(self, picture: np.ndarray) -> np.ndarray:  # (S, S, 3) uint8 or float32 in [0, 1] -> (D,)
+        size = self.config.image_size
+        square = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+        scale = 255 if picture.dtype == np.uint8 else 1
+        image = torch.from_numpy(square).permute(2, 0, 1)[None].float().to(self.device) / scale
+        return self.model.image(image)[0].cpu().numpy()
+
     def photos(self, data: Path, split: str, labels: tuple[str, ...]) -> Embedded:
-        vectors, kept, size = [], [], self.config.image_size
+        vectors, kept = [], []
         for item in read_manifest(data, "photo", split):
             picture = cv2.imread(str(item.path), cv2.IMREAD_COLOR) if item.label in labels else None
-            if picture is None:
-                continue
-            square = cv2.cvtColor(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
-            image = torch.from_numpy(square).permute(2, 0, 1)[None].float().to(self.device) / 255
-            vectors.append(self.model.image(image)[0].cpu().numpy())
-            kept.append(item.label)
-        return Embedded(np.array(vectors).reshape(-1, self.config.embed_dim), kept)
+            if picture is not None:
+                vectors.append(self._picture(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)))
+                kept.append(item.label)
+        return self._stack(vectors, kept)
+
+    def renders(self, gallery: list[GalleryShape]) -> Embedded:
+        """One picture of every shape: a view, light and background drawn from a fixed seed."""
+        rng = np.random.default_rng(0)
+        side, vectors = 2 * self.config.image_size, []
+        for shape in tqdm(gallery, "renders"):
+            picture = photograph(shape.points, shape.colors, rng, side)
+            vectors.append(self._picture(over_background(picture, rng).astype(np.float32)))
+        return self._stack(vectors, [shape.label for shape in gallery], [shape.id for shape in gallery])
 
     @torch.inference_mode()
     def shapes(self, gallery: list[GalleryShape]) -> Embedded:
@@ -75,7 +102,7 @@ class Embedder:
             chosen = rng.choice(len(shape.points), NUM_POINTS, replace=len(shape.points) < NUM_POINTS)
             cloud = torch.from_numpy(shape.points[chosen])[None].to(self.device)
             vectors.append(self.model.point(cloud)[0].cpu().numpy())
-        return Embedded(np.array(vectors).reshape(-1, self.config.embed_dim), [shape.label for shape in gallery])
+        return self._stack(vectors, [shape.label for shape in gallery], [shape.id for shape in gallery])
 
     def confidence(self, sounds: Embedded) -> tuple[np.ndarray, list[str]]:
         """The pipeline's confidence in each sound, and the class it names."""
@@ -88,46 +115,78 @@ class Embedder:
 def both_ways(first: Embedded, second: Embedded, names: tuple[str, str]) -> dict[str, dict]:
     similarity = first.vectors @ second.vectors.T
     return {
-        f"{names[0]}_to_{names[1]}": retrieval_metrics(similarity, first.labels, second.labels),
-        f"{names[1]}_to_{names[0]}": retrieval_metrics(similarity.T, second.labels, first.labels),
+        f"{names[0]}_to_{names[1]}": retrieval_metrics(similarity, first.labels, second.labels, first.ids, second.ids),
+        f"{names[1]}_to_{names[0]}": retrieval_metrics(similarity.T, second.labels, first.labels, second.ids, first.ids),
     }
 
 
-def evaluate_retrieval(data: Path, split: str, *, weights: Path, device: str) -> dict:
-    """Class retrieval in the joint space, zero-shot retrieval, calibration, and known against unknown sounds."""
+def robustness(embedder: Embedder, waveforms: list[np.ndarray], labels: list[str], shapes: Embedded) -> dict[str, dict]:
+    """audio -> shape mAP and the share named right, through everything that recordings suffer."""
+    rows = {}
+    for name, change in CHANGES.items():
+        rng = np.random.default_rng(0)
+        sounds = embedder.sounds([change(w, rng) for w in waveforms], labels, name)
+        found = retrieval_metrics(sounds.vectors @ shapes.vectors.T, labels, shapes.labels)
+        right = np.mean(np.array(embedder.confidence(sounds)[1]) == np.array(labels))
+        rows[name] = {"map": found["map"], "accuracy": float(right)}
+    return rows
+
+
+def evaluate_retrieval(data: Path, split: str, *, weights: Path, device: str, picture: Path | None = None) -> dict:
+    """Class retrieval in the joint space, zero-shot retrieval, calibration, known against unknown sounds, robustness.
+
+    `picture`: where to draw the confusion matrix of the recordings.
+    """
     embedder = Embedder(weights, device)
     gallery = read_gallery(data, split, VOCABULARY, complete_to=COMPLETE_TO)
-    sounds, shapes = embedder.sounds(data, split, VOCABULARY), embedder.shapes(gallery)
-    photos = embedder.photos(data, split, VOCABULARY)
+    shapes = embedder.shapes(gallery)
+    waveforms, labels = read_sounds(data, split, VOCABULARY)
+    sounds = embedder.sounds(waveforms, labels)
     confidence, named = embedder.confidence(sounds)
-    correct = np.array(named) == np.array(sounds.labels)
-    outside, _ = embedder.confidence(embedder.sounds(data, split, OUTSIDE_HELD_OUT))
+    correct = np.array(named) == np.array(labels)
+    outside, _ = embedder.confidence(embedder.sounds(*read_sounds(data, split, OUTSIDE_HELD_OUT)))
     unseen = read_gallery(data, split, ZERO_SHOT, complete_to=COMPLETE_TO)
-    zero = both_ways(embedder.sounds(data, split, ZERO_SHOT), embedder.shapes(unseen), ("audio", "shape"))
+    unseen_shapes = embedder.shapes(unseen)
     result = {
         "gallery_size": len(gallery),
         "gallery_made": sum(not shape.real for shape in gallery),
         **both_ways(sounds, shapes, ("audio", "shape")),
-        **both_ways(photos, shapes, ("image", "shape")),
-        "zero_shot": {"gallery_size": len(unseen), **zero},
+        **both_ways(embedder.renders(gallery), shapes, ("image", "shape")),
+        **both_ways(embedder.photos(data, split, VOCABULARY), shapes, ("photo", "shape")),
+        "zero_shot": {
+            "gallery_size": len(unseen),
+            **both_ways(embedder.sounds(*read_sounds(data, split, ZERO_SHOT)), unseen_shapes, ("audio", "shape")),
+            **both_ways(embedder.renders(unseen), unseen_shapes, ("image", "shape")),
+        },
         "audio_accuracy": float(correct.mean()),
+        "audio_accuracy_macro": float(np.mean([correct[np.array(labels) == k].mean() for k in set(labels)])),
         "calibration_error": expected_calibration_error(confidence, correct),
         "known_unknown_auroc": auroc(confidence, outside),
+        "robustness": robustness(embedder, waveforms, labels, shapes),
     }
     result["chance_map"] = result["audio_to_shape"]["chance_map"]
     report(result)
+    if picture:
+        heard = [label for label in VOCABULARY if label in labels or label in named]
+        draw_confusion(picture, confusion_matrix(labels, named, heard), heard, f"{split}: what each recording was taken for")
     return result
 
 
 def report(result: dict) -> None:
-    """Print the table: mAP with the chance level beside it."""
-    print(f"gallery: {result['gallery_size']} shapes, {result['gallery_made']} of them procedural; images are photographs")
-    print(f"{'':24s}{'mAP':>8s}{'chance':>8s}{'hit@1':>8s}")
-    rows = {**result, **{f"zero-shot {k}": v for k, v in result["zero_shot"].items()}}
-    for name, row in rows.items():
+    """Print the tables: mAP with its interval and the chance level beside it."""
+    print(f"gallery: {result['gallery_size']} shapes, {result['gallery_made']} of them procedural; images are renders of it")
+    print(f"{'':26s}{'mAP':>8s}{'95 % interval':>17s}{'chance':>8s}{'hit@1':>8s}{'recall@1':>10s}")
+    zero = {f"zero-shot {k}": v for k, v in result["zero_shot"].items()}
+    for name, row in {**result, **zero}.items():
         if isinstance(row, dict) and "map" in row:
-            print(f"{name:24s}{row['map']:8.1%}{row['chance_map']:8.1%}{row['class_hit@1']:8.1%}")
+            low, high = row["map_interval"]
+            print(
+                f"{name:26s}{row['map']:8.1%}{low:9.1%} ..{high:5.1%}{row['chance_map']:8.1%}{row['class_hit@1']:8.1%}"
+                f"{row['recall@1']:10.1%}"
+            )
     print(
-        f"class named right {result['audio_accuracy']:.1%}, calibration error {result['calibration_error']:.3f}, "
-        f"known against unknown AUROC {result['known_unknown_auroc']:.3f}"
+        f"class named right {result['audio_accuracy']:.1%} (macro {result['audio_accuracy_macro']:.1%}), calibration error "
+        f"{result['calibration_error']:.3f}, known against unknown AUROC {result['known_unknown_auroc']:.3f}"
     )
+    for name, row in result["robustness"].items():
+        print(f"{name:26s} audio_to_shape mAP{row['map']:7.1%}   named right{row['accuracy']:7.1%}")

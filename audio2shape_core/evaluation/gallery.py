@@ -19,11 +19,12 @@ MADE_POINTS = 4096  # as many as most real clouds of the data set have
 
 @dataclass(frozen=True)
 class GalleryShape:
-    """label, id; points (N, 3) float32 in canonical pose; real: not procedural."""
+    """label, id; points (N, 3) float32 in canonical pose; colors (N, 3) uint8 or None; real: not procedural."""
 
     label: str
     id: str
     points: np.ndarray
+    colors: np.ndarray | None
     real: bool
 
 
@@ -34,13 +35,14 @@ def read_gallery(data: Path, split: str, labels: tuple[str, ...], *, complete_to
     """
     items = [item for item in read_manifest(data, "shape", split) if item.label in labels]
     gallery = [
-        GalleryShape(item.label, item.key, canonicalize(points, item.label, source=item.source), True)
-        for item, (points, _) in zip(items, load_points(items))
+        GalleryShape(item.label, item.key, canonicalize(points, item.label, source=item.source), colors, True)
+        for item, (points, colors) in zip(items, load_points(items))
     ]
     for label in labels:
         missing = complete_to - sum(shape.label == label for shape in gallery)
         for seed in TEST_SEEDS[: max(0, missing)]:
-            gallery.append(GalleryShape(label, f"made_{label}_{seed}", procedural_shape(label, seed, MADE_POINTS)[0], False))
+            made = procedural_shape(label, seed, MADE_POINTS)
+            gallery.append(GalleryShape(label, f"made_{label}_{seed}", *made, False))
     return gallery
 
 

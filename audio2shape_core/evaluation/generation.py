@@ -18,6 +18,10 @@ from audio2shape_core.audio import load_audio
 from audio2shape_core.data.canonical import normalize
 from audio2shape_core.data.manifest import Item, read_manifest
 from audio2shape_core.errors import InputError
+from audio2shape_core.evaluation.alignment import Embedded, Embedder, both_ways
+from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
+from audio2shape_core.evaluation.shape_sets import SET_SIZE, compare_sets
+from audio2shape_core.evaluation.shape_sets import report as report_sets
 from audio2shape_core.pipeline import AudioToShape, Heard
 from audio2shape_core.shape import Shape
 from audio2shape_core.vocabulary import VOCABULARY
@@ -77,6 +81,7 @@ def macro(correct: np.ndarray, labels: np.ndarray) -> tuple[float, dict[str, flo
 
 
 def draw_sheet(imagined: list[Imagined], path: Path, columns: int = 8) -> None:
+    """Up to eight clouds a class, each from a recording or a seed of its own."""
     from audio2shape_core.preview import contact_sheet
 
     rows: dict[str, list[Shape]] = {}
@@ -84,28 +89,96 @@ def draw_sheet(imagined: list[Imagined], path: Path, columns: int = 8) -> None:
         row = rows.setdefault(one.item.label, [])
         if len(row) < columns:
             row.append(Shape(one.points, one.colors, np.ones(len(one.points), np.float32), one.heard.label))
-    contact_sheet(rows, path)
+    contact_sheet(dict(sorted(rows.items())), path)
 
 
-def evaluate_generation(data: Path, split: str, *, weights: Path, device: str, sheet: Path | None) -> dict:
-    """Class accuracy of generated clouds, against the label heard and against the truth, macro-averaged over classes."""
-    model = AudioToShape.load(weights, device=device)
-    items = [item for item in read_manifest(data, "audio", split) if item.label in VOCABULARY]
-    imagined = imagine_all(model, hear(model, items))
+def more_seeds(model: AudioToShape, imagined: list[Imagined], count: int) -> list[Imagined]:
+    """What classes with fewer than `count` recordings lack: further clouds of theirs, from other noise."""
+    extra = []
+    for label in sorted({one.item.label for one in imagined}):
+        own = [(one.item, one.heard) for one in imagined if one.item.label == label]
+        extra += [own[i % len(own)] for i in range(count - len(own))]
+    return imagine_all(model, extra, seed=1)
+
+
+def semantic_retrieval(embedder: Embedder, imagined: list[Imagined], renders: Embedded) -> dict[str, dict]:
+    """Table III: do generated clouds lie where their sounds lie? Instances are recordings; images are renders of the
+    real gallery, with which generated clouds share no instance."""
+    labels, ids = [one.item.label for one in imagined], [str(one.item.path) for one in imagined]
+    clouds = [GalleryShape(one.item.label, str(one.item.path), normalize(one.points), None, False) for one in imagined]
+    shapes = embedder.shapes(clouds)
+    sounds = Embedded(np.stack([one.heard.embedding for one in imagined]), labels, ids)
+    return {
+        **both_ways(sounds, shapes, ("audio", "shape")),
+        **both_ways(Embedded(renders.vectors, renders.labels), Embedded(shapes.vectors, labels), ("image", "shape")),
+    }
+
+
+def class_accuracy(imagined: list[Imagined], weights: Path) -> dict:
+    """The judge's verdict on every cloud, against the label heard and against the truth, macro-averaged."""
     judged = np.array(judge_classes(weights, [one.points for one in imagined]))
     truth = np.array([one.item.label for one in imagined])
     heard = np.array([one.heard.label for one in imagined])
     right, per_class = macro(judged == truth, truth)
-    result = {
-        "recordings": len(imagined),
+    return {
         "class_accuracy": {"heard": macro(judged == heard, heard)[0], "truth": right},
         "audio_accuracy": macro(heard == truth, truth)[0],
-        "per_class": {"shape": per_class, "audio": macro(heard == truth, truth)[1]},
+        "per_class": {
+            "shape": per_class, "audio": macro(heard == truth, truth)[1], "shape_as_heard": macro(judged == heard, heard)[1],
+        },
+    }  # fmt: skip
+
+
+def evaluate_generation(data: Path, split: str, *, weights: Path, device: str, picture: Path | None, ablations: dict[str, Path]) -> dict:
+    """Class accuracy, semantic retrieval and set metrics of one cloud a recording; ablations beside them.
+
+    `ablations`: name -> folder of a complete system trained without a part; judged by the same judge, over three seeds.
+    """
+    model = AudioToShape.load(weights, device=device)
+    items = [item for item in read_manifest(data, "audio", split) if item.label in VOCABULARY]
+    heard = hear(model, items)
+    imagined = imagine_all(model, heard)
+    gallery = read_gallery(data, split, VOCABULARY, complete_to=SET_SIZE)
+    judged = judge_classes(weights, [shape.points for shape in gallery])
+    sampled = imagined + more_seeds(model, imagined, SET_SIZE)
+    samples: dict[str, list[np.ndarray]] = {}
+    for one in sampled:
+        samples.setdefault(one.item.label, []).append(one.points)
+    embedder = Embedder(weights, device)
+    sets = compare_sets(samples, gallery, data)
+    result = {
+        "recordings": len(imagined),
+        **class_accuracy(imagined, weights),
+        "judge_accuracy": macro(np.array(judged) == [s.label for s in gallery], np.array([s.label for s in gallery]))[0],
+        "semantic": semantic_retrieval(embedder, imagined, embedder.renders(gallery)),
+        **{key: value for key, value in sets.items() if key != "per_class"},
+        "sets": sets["per_class"],
     }
-    for label in per_class:
-        print(f"{label:12s} heard {result['per_class']['audio'][label]:6.1%}   shape judged right {per_class[label]:6.1%}")
-    print(f"macro: heard {result['audio_accuracy']:.1%}, shape against truth {right:.1%}, "
-          f"against heard {result['class_accuracy']['heard']:.1%}")  # fmt: skip
-    if sheet:
-        draw_sheet(imagined, sheet)
+    if ablations:
+        result["ablations"] = {"full": seeds_of(model, heard, weights)}
+        for name, folder in ablations.items():
+            other = AudioToShape.load(folder, device=device)
+            result["ablations"][name] = seeds_of(other, hear(other, items), weights)
+    report(result, sets)
+    if picture:
+        draw_sheet(sampled, picture)
     return result
+
+
+def seeds_of(model: AudioToShape, heard: list[tuple[Item, Heard]], weights: Path) -> dict:
+    """Share of clouds of the right class over three seeds: mean and spread (largest minus smallest)."""
+    runs = [class_accuracy(imagine_all(model, heard, seed), weights)["class_accuracy"]["truth"] for seed in range(3)]
+    return {"class_accuracy": float(np.mean(runs)), "spread": float(np.ptp(runs))}
+
+
+def report(result: dict, sets: dict) -> None:
+    for label, right in result["per_class"]["shape"].items():
+        print(f"{label:12s} heard {result['per_class']['audio'][label]:6.1%}   shape judged right {right:6.1%}")
+    accuracy = result["class_accuracy"]
+    print(f"macro: heard {result['audio_accuracy']:.1%}, shape against truth {accuracy['truth']:.1%}, "
+          f"against heard {accuracy['heard']:.1%}; the judge on the real gallery {result['judge_accuracy']:.1%}")  # fmt: skip
+    for name, row in result["semantic"].items():
+        print(f"generated {name:16s} mAP {row['map']:6.1%} (chance {row['chance_map']:.1%})   recall@1 {row['recall@1']:6.1%}")
+    report_sets(sets)
+    for name, row in result.get("ablations", {}).items():
+        print(f"{name:20s} shape against truth {row['class_accuracy']:6.1%} (spread over 3 seeds {row['spread']:.1%})")

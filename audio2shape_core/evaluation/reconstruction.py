@@ -15,6 +15,7 @@ from tqdm import tqdm
 from audio2shape_core import models
 from audio2shape_core.evaluation.gallery import read_gallery
 from audio2shape_core.evaluation.metrics import chamfer, emd, fscore
+from audio2shape_core.generation.ordering import morton_sort
 from audio2shape_core.pipeline import choose_device
 from audio2shape_core.shape import resize_cloud
 from audio2shape_core.vocabulary import VOCABULARY
@@ -47,10 +48,9 @@ def evaluate_reconstruction(data: Path, split: str, *, weights: Path, device: st
         size = min(len(points) // 2 if len(points) > config.num_points else len(points), config.num_points)
         seen = points[:size]
         cloud, _ = resize_cloud(seen, config.num_points, rng)
-        latents = model.encode(torch.from_numpy(cloud)[None].to(place))
-        quantized = model.quantize(latents * model.latent_std + model.latent_mean)
-        indices.append(quantized.indices[0].cpu())
-        made = rng.permutation(model.decoder(quantized.latents)[0][0].cpu().numpy())[:size]
+        made, _, passed = model(morton_sort(torch.from_numpy(cloud)[None].to(place))[0])
+        indices.append(passed.indices[0].cpu())
+        made = rng.permutation(made[0].cpu().numpy())[:size]
         # The floor needs a second sample of the surface: there is one where the stored cloud is large enough.
         other = points[size : 2 * size]
         done.append((differences(made, seen), differences(other, seen) if len(other) == size else {}))

@@ -8,13 +8,14 @@ from pathlib import Path
 from audio2shape_core.checkpoint import WEIGHTS
 
 
-def evaluate(what: str, data: Path, split: str, *, weights: str | None, device: str, sheet: str | None) -> dict:
+def evaluate(what: str, data: Path, split: str, *, weights: str | None, device: str, picture: str | None, ablations: dict[str, Path]) -> dict:
     """Run retrieval, reconstruction, generation or refinement, and print its table; returns the results as plain data."""
     folder = Path(weights) if weights else WEIGHTS
+    drawn = Path(picture) if picture else None
     if what == "retrieval":
         from audio2shape_core.evaluation.alignment import evaluate_retrieval
 
-        return evaluate_retrieval(data, split, weights=folder, device=device)
+        return evaluate_retrieval(data, split, weights=folder, device=device, picture=drawn)
     if what == "reconstruction":
         from audio2shape_core.evaluation.reconstruction import evaluate_reconstruction
 
@@ -22,7 +23,7 @@ def evaluate(what: str, data: Path, split: str, *, weights: str | None, device: 
     if what == "generation":
         from audio2shape_core.evaluation.generation import evaluate_generation
 
-        return evaluate_generation(data, split, weights=folder, device=device, sheet=Path(sheet) if sheet else None)
+        return evaluate_generation(data, split, weights=folder, device=device, picture=drawn, ablations=ablations)
     from audio2shape_core.evaluation.gallery import coloured_shapes
     from audio2shape_core.evaluation.refinement import evaluate_refinement
 

@@ -38,6 +38,23 @@ class DenoiserBlock(nn.Module):
         return x + parts[8] * self.forward_layer(self.norm(x) * (1 + parts[7]) + parts[6])
 
 
+class PlainBlock(nn.Module):
+    """The block of the ablation without attention: a feed-forward layer that the time and the sound's mean gate."""
+
+    def __init__(self, dim: int, context_dim: int, time_dim: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim, elementwise_affine=False)
+        self.forward_layer = feed_forward(dim)
+        self.sound = nn.Linear(context_dim, time_dim)
+        self.modulation = nn.Linear(time_dim, 3 * dim)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x: Tensor, time: Tensor, context: Tensor) -> Tensor:  # (B, T, C), (B, E), (B, L, C') -> (B, T, C)
+        shift, scale, gate = self.modulation(time + self.sound(context.mean(1))).unsqueeze(1).chunk(3, dim=-1)
+        return x + gate * self.forward_layer(self.norm(x) * (1 + scale) + shift)
+
+
 class Stage(nn.ModuleList):
     """The blocks of one resolution."""
 
@@ -50,24 +67,26 @@ class Stage(nn.ModuleList):
 class UNetDenoiser(nn.Module):
     """UNet over Morton-ordered tokens: two neighbours merge on the way down and split again on the way up.
 
-    Built from its stages: `down[i]` and `up[i]` work at resolution i, `middle` at the coarsest.
+    Built from its stages: `down[i]` and `up[i]` work at resolution i, `middle` at the coarsest. At the door, `patch`
+    neighbouring latents become one token: attention then costs what it costs for a shorter latent.
     """
 
-    def __init__(self, *, down: nn.ModuleList, middle: Stage, up: nn.ModuleList, widths: tuple[int, ...], num_tokens: int, latent_dim: int, context_dim: int) -> None:
+    def __init__(self, *, down: nn.ModuleList, middle: Stage, up: nn.ModuleList, widths: tuple[int, ...], patch: int, num_tokens: int, latent_dim: int, context_dim: int) -> None:
         super().__init__()
+        self.patch = patch
         width, time_dim = widths[0], widths[0] * 4
         self.time_width = width
         self.time = nn.Sequential(nn.Linear(width, time_dim), nn.SiLU(), nn.Linear(time_dim, time_dim), nn.SiLU())
         self.context_norm = nn.LayerNorm(context_dim)
         self.null_context = nn.Parameter(0.02 * torch.randn(1, context_dim))
-        self.enter = nn.Linear(latent_dim, width)
-        self.position = nn.Parameter(0.02 * torch.randn(num_tokens, width))
+        self.enter = nn.Linear(patch * latent_dim, width)
+        self.position = nn.Parameter(0.02 * torch.randn(num_tokens // patch, width))
         self.down, self.middle, self.up = down, middle, up
         pairs = list(zip(widths[:-1], widths[1:]))
         self.merge = nn.ModuleList(nn.Linear(2 * fine, coarse) for fine, coarse in pairs)
         self.split = nn.ModuleList(nn.Linear(coarse, 2 * fine) for fine, coarse in pairs)
         self.skip = nn.ModuleList(nn.Linear(2 * fine, fine) for fine, _ in pairs)
-        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, latent_dim))
+        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, patch * latent_dim))
         nn.init.zeros_(self.leave[1].weight)
         nn.init.zeros_(self.leave[1].bias)
 
@@ -78,7 +97,7 @@ class UNetDenoiser(nn.Module):
         """
         context = torch.where(heard[:, None, None], self.context_norm(context), self.null_context)
         time = self.time(timestep_features(timesteps, self.time_width))
-        x = self.enter(noisy) + self.position
+        x = self.enter(noisy.unflatten(1, (-1, self.patch)).flatten(2)) + self.position
         skips = []
         for stage, merge in zip(self.down, self.merge):
             x = stage(x, time, context)
@@ -88,4 +107,4 @@ class UNetDenoiser(nn.Module):
         for stage, split, skip, fine in reversed(list(zip(self.up, self.split, self.skip, skips))):
             x = split(x).unflatten(-1, (2, -1)).flatten(1, 2)
             x = stage(skip(torch.cat([x, fine], dim=-1)), time, context)
-        return self.leave(x)
+        return self.leave(x).unflatten(-1, (self.patch, -1)).flatten(1, 2)

@@ -12,11 +12,11 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Quantized:
-    """latents (B, T, C) with straight-through gradients; indices (B, T, G); commitment: scalar loss."""
+    """latents (B, T, C) with straight-through gradients; indices (B, T, G); loss: what the bottleneck asks, a scalar."""
 
     latents: Tensor
     indices: Tensor
-    commitment: Tensor
+    loss: Tensor
 
 
 class VectorQuantizer(nn.Module):
@@ -26,6 +26,7 @@ class VectorQuantizer(nn.Module):
     code that falls out of use is moved onto a latent of the current batch: otherwise most of a codebook dies.
     """
 
+    COMMITMENT = 0.25  # weight of the pull of latents towards their codes
     DECAY = 0.99
     DEAD_BELOW = 0.03  # assignments a step, averaged, under which a code counts as dead
 
@@ -47,9 +48,17 @@ class VectorQuantizer(nn.Module):
             self._follow(flat.detach(), indices)
         chosen = torch.gather(self.codes, 1, indices.unsqueeze(-1).expand(-1, -1, width))
         quantized = chosen.transpose(0, 1).reshape(latents.shape)
-        commitment = functional.mse_loss(latents.float(), quantized)
+        commitment = self.COMMITMENT * functional.mse_loss(latents.float(), quantized)
         straight_through = latents + (quantized - latents).detach()
         return Quantized(straight_through, indices.T.unflatten(0, latents.shape[:2]), commitment)
+
+    def latent(self, encoded: Tensor) -> Tensor:
+        """What diffusion learns to draw: latents before they are quantised."""
+        return encoded
+
+    def snap(self, latents: Tensor) -> Tensor:
+        """Latents as drawn -> as the decoder knows them: the nearest codes."""
+        return self(latents).latents
 
     @torch.no_grad()
     def _start(self, flat: Tensor, rounds: int = 5) -> None:

@@ -8,8 +8,22 @@ from torch import Tensor, nn
 
 from audio2shape_core.alignment.point_encoder import PointFeatures
 from audio2shape_core.generation.attention import SelfAttentionBlock
+from audio2shape_core.generation.gaussian_bottleneck import GaussianBottleneck
 from audio2shape_core.generation.ordering import morton_sort
 from audio2shape_core.generation.quantizer import Quantized, VectorQuantizer
+
+
+WITHIN = 6  # channels that `within` gives
+
+
+def within(windows: Tensor) -> Tensor:
+    """Where each point lies in its window: offset from the centre, in canonical units (x 8) and in the window's spread.
+
+    Detail is a hundredth of a coordinate's range; seen from its window's centre it is a tenth. (B, T, W, 3) -> (B, T, W, 6).
+    """
+    offset = windows - windows.mean(2, keepdim=True)
+    spread = offset.square().mean((2, 3), keepdim=True).sqrt() + 1e-3
+    return torch.cat([8 * offset, offset / spread], dim=-1)
 
 
 class CloudEncoder(nn.Module):
@@ -23,7 +37,8 @@ class CloudEncoder(nn.Module):
         self.to_latent = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, latent_dim))
 
     def forward(self, points: Tensor) -> Tensor:  # (B, N, 3) in Morton order -> (B, T, C)
-        features = self.features(points).unflatten(1, (self.num_tokens, -1))  # (B, T, W, C)
+        windows = points.unflatten(1, (self.num_tokens, -1))  # (B, T, W, 3)
+        features = self.features(points, within(windows).flatten(1, 2)).unflatten(1, (self.num_tokens, -1))
         tokens = self.pool(torch.cat([features.amax(2), features.mean(2)], dim=-1))
         return self.to_latent(self.blocks(tokens + self.position))
 
@@ -64,35 +79,30 @@ class CloudDecoder(nn.Module):
 
 
 class PointCloudVQVAE(nn.Module):
-    """Encoder, quantiser, decoder, and the statistics that make its latents fit for diffusion.
+    """Encoder, bottleneck (a codebook; for the PC-VAE of Table II a Gaussian), decoder, and the statistics that make its latents fit for diffusion.
 
     `latent_mean` and `latent_std` (C,) are measured after training; the diffusion works on standardised latents.
     """
 
-    def __init__(self, *, encoder: CloudEncoder, quantizer: VectorQuantizer | None, decoder: CloudDecoder, latent_dim: int) -> None:
+    def __init__(self, *, encoder: CloudEncoder, bottleneck: VectorQuantizer | GaussianBottleneck, decoder: CloudDecoder, latent_dim: int) -> None:
         super().__init__()
-        self.encoder, self.quantizer, self.decoder = encoder, quantizer, decoder
+        self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
         self.register_buffer("latent_mean", torch.zeros(latent_dim))
         self.register_buffer("latent_std", torch.ones(latent_dim))
 
-    def quantize(self, latents: Tensor) -> Quantized:
-        """Nearest codes. A plain autoencoder (`quantizer=None`, the PC-VAE of Table II) passes latents through."""
-        if self.quantizer is None:
-            return Quantized(latents, latents.new_zeros((*latents.shape[:2], 0)), 1e-3 * latents.square().mean())
-        return self.quantizer(latents)
-
     def encode(self, points: Tensor) -> Tensor:
         """Standardised latents before quantisation: (B, N, 3) in any order -> (B, T, C)."""
-        return (self.encoder(morton_sort(points)[0]) - self.latent_mean) / self.latent_std
+        latents = self.bottleneck.latent(self.encoder(morton_sort(points)[0]))
+        return (latents - self.latent_mean) / self.latent_std
 
     def decode(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised latents (B, T, C) -> nearest codes -> points (B, N, 3), colors (B, N, 3) in [0, 1]."""
-        return self.decoder(self.quantize(latents * self.latent_std + self.latent_mean).latents)
+        return self.decoder(self.bottleneck.snap(latents * self.latent_std + self.latent_mean))
 
     def forward(self, points: Tensor) -> tuple[Tensor, Tensor, Quantized]:
-        """Reconstruct clouds that are already in Morton order (B, N, 3): points, colors, and what was quantised."""
-        quantized = self.quantize(self.encoder(points))
-        return *self.decoder(quantized.latents), quantized
+        """Reconstruct clouds that are already in Morton order (B, N, 3): points, colors, and what passed the bottleneck."""
+        passed = self.bottleneck(self.encoder(points))
+        return *self.decoder(passed.latents), passed
 
 
 def attention_stack(width: int, num_heads: int, depth: int) -> nn.Sequential:

@@ -14,21 +14,26 @@ from tqdm import tqdm
 from audio2shape_core import checkpoint, models
 from audio2shape_core.alignment.losses import tri_modal_loss
 from audio2shape_core.alignment.tri_encoder import TriEncoder
-from audio2shape_core.data import photo_bank, shape_bank, sound_bank
+from audio2shape_core.data import image_bank, shape_bank, sound_bank
 from audio2shape_core.data.manifest import read_manifest
 from audio2shape_core.data.sounds import synthesize
 from audio2shape_core.presets import Preset
-from audio2shape_core.training.loop import fit
+from audio2shape_core.training.loop import check_parts, fit
 from audio2shape_core.vocabulary import OUTSIDE_TRAIN, VOCABULARY
 
 CLASSES = VOCABULARY + OUTSIDE_TRAIN
 CROP_S = 3.0  # shorter than what inference hears: cheaper, and every epoch cuts a clip elsewhere
 NUM_POINTS = 512
 MADE_SOUNDS = 140  # synthesised clips for a class without recordings
-DECOY_SOUNDS = 15  # and for every other class, lest "synthesised" itself becomes the mark of that class
-TEACHER_VIEWS = 3  # augmented views of every recording and photograph whose embeddings are cached
+DECOY_SOUNDS = 15  # and for every other class, lest "synthesised" itself becomes the mark of that class,
+DECOY_SHARE = 0.1  # at this share of its draws
+BLENDS = 0.5  # share of a batch's sounds that are two classes at once: on so few recordings, the strongest regulariser
+RENDERS = 200  # pictures a class, rendered from training shapes, beside the photographs
+TEACHER_VIEWS = 3  # augmented views of every recording whose embeddings are cached
+TEACHER_PICTURES = 200  # and augmented pictures of every class
 # The anchors lead: they alone tell an encoder what a class is when a batch holds few of its pairs.
 CROSS_WEIGHT = 0.3
+TERMS = ("audio-image", "audio-point", "image-point", "audio-anchor", "image-anchor", "point-anchor")
 
 
 def load_sounds(data: Path) -> sound_bank.SoundBank:
@@ -39,27 +44,33 @@ def load_sounds(data: Path) -> sound_bank.SoundBank:
         for label in tqdm(VOCABULARY, "sounds")
         for seed in range(DECOY_SOUNDS if label in bank.by_label else MADE_SOUNDS)
     ]
-    return bank + sound_bank.SoundBank([m[1] for m in made], [m[0] for m in made])
+    return bank.completed_with(sound_bank.SoundBank([m[1] for m in made], [m[0] for m in made]), DECOY_SHARE)
 
 
 def class_indices(labels: np.ndarray, device: torch.device) -> Tensor:
     return torch.tensor([CLASSES.index(label) for label in labels], device=device)
 
 
-def weighted_terms(model: TriEncoder, embeddings: dict[str, Tensor], classes: dict[str, Tensor]) -> dict[str, Tensor]:
-    terms = tri_modal_loss({n: e.float() for n, e in embeddings.items()}, classes, model.anchors, model.scale)
-    return {name: term if name.endswith("anchor") else CROSS_WEIGHT * term for name, term in terms.items()}
+def weighted_terms(
+    model: TriEncoder, embeddings: dict[str, Tensor], classes: dict[str, Tensor], without: frozenset[str], shares: dict[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    terms = tri_modal_loss({n: e.float() for n, e in embeddings.items()}, classes, model.anchors, model.scale, shares)
+    weights = {name: 1.0 if name.endswith("anchor") else CROSS_WEIGHT for name in TERMS if name not in without}
+    return {name: weights[name] * term for name, term in terms.items() if name in weights}
 
 
-def train_align(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device) -> Path:
-    """Train the tri-encoder; writes and returns `output/alignment.safetensors`."""
+def train_align(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device, without: frozenset[str] = frozenset()) -> Path:
+    """Train the tri-encoder; writes and returns `output/alignment.safetensors`. `without`: terms to leave out."""
+    check_parts(without, TERMS)
     torch.manual_seed(0)
     sounds = load_sounds(data)
-    photos = photo_bank.PhotoBank.read(read_manifest(data, "photo", "train"), preset.alignment.image_size)
-    model = models.build_tri_encoder(preset.alignment, CLASSES)
-    model = align_teachers(model, preset, sounds, photos, output / "teachers", resume=resume, device=device)
     shapes = shape_bank.training_bank(data, output / "shapes.npz", preset.autoencoder.num_points)
-    model = distill_points(model, preset, sounds, photos, shapes, output / "points", resume=resume, device=device)
+    size = preset.alignment.image_size
+    photos = image_bank.read_photos(read_manifest(data, "photo", "train"), size)
+    images = image_bank.ImageBank(photos, image_bank.render_shapes(shapes, RENDERS, size), size)
+    model = models.build_tri_encoder(preset.alignment, CLASSES)
+    model = align_teachers(model, preset, sounds, images, output / "teachers", resume=resume, device=device, without=without)
+    model = distill_points(model, preset, sounds, images, shapes, output / "points", resume=resume, device=device, without=without)
     target = output / "alignment.safetensors"
     info = {"classes": CLASSES, "steps": [preset.align.steps, preset.distill.steps]}
     checkpoint.save(target, "alignment", preset.to_dict()["alignment"], model.state_dict(), info)
@@ -67,7 +78,7 @@ def train_align(preset: Preset, data: Path, output: Path, *, resume: bool, devic
 
 
 def align_teachers(
-    model: TriEncoder, preset: Preset, sounds: sound_bank.SoundBank, photos: photo_bank.PhotoBank, output: Path, *, resume: bool, device: torch.device
+    model: TriEncoder, preset: Preset, sounds: sound_bank.SoundBank, images: image_bank.ImageBank, output: Path, *, resume: bool, device: torch.device, without: frozenset[str]
 ) -> TriEncoder:
     """Audio-visual alignment: the first term of Eq. 1, and the anchors."""
     size = preset.align.batch_size
@@ -79,25 +90,30 @@ def align_teachers(
     def losses(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((0, step))
         audio_labels = rng.choice(heard, size, p=weight / weight.sum())
-        image_labels = rng.choice(list(photos.by_label), size // 2)
-        waves = torch.from_numpy(np.stack([sounds.draw(label, CROP_S, rng) for label in audio_labels]))
+        image_labels = rng.choice(images.labels, size // 2)
+        drawn = [sounds.draw(label, CROP_S, rng) for label in audio_labels]
+        share = np.where(rng.random(size) < BLENDS, rng.uniform(0.5, 1.0, size), 1.0).astype(np.float32)
+        other = rng.permutation(size)
+        waves = torch.from_numpy(np.stack([sound_bank.blend(drawn[i], drawn[other[i]], share[i]) for i in range(size)]))
         mel = model.audio.log_mel(waves.to(device)).cpu().numpy()
         for spectrogram in mel[:, 0]:
             sound_bank.mask_spectrogram(spectrogram, rng)
-        images = torch.from_numpy(np.stack([photos.draw(label, rng) for label in image_labels]))
+        pictures = torch.from_numpy(np.stack([images.draw(label, rng) for label in image_labels]))
         embeddings = {
             "audio": model.audio.encode_mel(torch.from_numpy(mel).to(device))[0],
-            "image": model.image(images.permute(0, 3, 1, 2).to(device)),
+            "image": model.image(pictures.permute(0, 3, 1, 2).to(device)),
         }
         classes = {"audio": class_indices(audio_labels, device), "image": class_indices(image_labels, device)}
-        return weighted_terms(model, embeddings, classes)
+        one_hot = torch.nn.functional.one_hot(classes["audio"], len(CLASSES)).float()
+        lead = torch.from_numpy(share).to(device).unsqueeze(1)
+        return weighted_terms(model, embeddings, classes, without, {"audio": lead * one_hot + (1 - lead) * one_hot[other]})
 
     return fit(model, losses, preset.align, output, resume=resume, device=device)
 
 
 @torch.inference_mode()
 def cache_teachers(
-    model: TriEncoder, sounds: sound_bank.SoundBank, photos: photo_bank.PhotoBank, window_s: float, device: torch.device
+    model: TriEncoder, sounds: sound_bank.SoundBank, images: image_bank.ImageBank, window_s: float, device: torch.device
 ) -> dict[str, dict[str, Tensor]]:
     """Embeddings of augmented recordings and photographs: modality -> label -> (M, D)."""
     rng = np.random.default_rng(1)
@@ -106,20 +122,19 @@ def cache_teachers(
         count = TEACHER_VIEWS * len(sounds.by_label[label])
         waves = torch.from_numpy(np.stack([sounds.draw(label, window_s, rng) for _ in range(count)]))
         cached["audio"][label] = torch.cat([model.audio(part.to(device))[0] for part in waves.split(32)])
-        if label in photos.by_label:
-            count = TEACHER_VIEWS * len(photos.by_label[label])
-            images = torch.from_numpy(np.stack([photos.draw(label, rng) for _ in range(count)]))
-            cached["image"][label] = model.image(images.permute(0, 3, 1, 2).to(device))
+        if label in images.labels:
+            pictures = torch.from_numpy(np.stack([images.draw(label, rng) for _ in range(TEACHER_PICTURES)]))
+            cached["image"][label] = model.image(pictures.permute(0, 3, 1, 2).to(device))
     return cached
 
 
 def distill_points(
-    model: TriEncoder, preset: Preset, sounds: sound_bank.SoundBank, photos: photo_bank.PhotoBank, shapes: shape_bank.ShapeBank, output: Path, *, resume: bool, device: torch.device
+    model: TriEncoder, preset: Preset, sounds: sound_bank.SoundBank, images: image_bank.ImageBank, shapes: shape_bank.ShapeBank, output: Path, *, resume: bool, device: torch.device, without: frozenset[str]
 ) -> TriEncoder:
     """The point encoder learns the space of its frozen teachers: the last two terms of Eq. 1, and the anchors."""
     size = preset.distill.batch_size
     model.eval().requires_grad_(False)
-    teachers = cache_teachers(model, sounds, photos, preset.alignment.window_s, device)
+    teachers = cache_teachers(model, sounds, images, preset.alignment.window_s, device)
     model.point.requires_grad_(True)
 
     def losses(step: int) -> dict[str, Tensor]:
@@ -136,7 +151,7 @@ def distill_points(
             shown = rng.choice(list(teacher), size)
             embeddings[name] = torch.stack([teacher[label][rng.integers(len(teacher[label]))] for label in shown])
             classes[name] = class_indices(shown, device)
-        terms = weighted_terms(model, embeddings, classes)
+        terms = weighted_terms(model, embeddings, classes, without)
         return {name: term for name, term in terms.items() if "point" in name}
 
     return fit(model, losses, preset.distill, output, resume=resume, device=device)

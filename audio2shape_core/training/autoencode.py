@@ -11,7 +11,7 @@ from audio2shape_core.data import shape_bank
 from audio2shape_core.generation.losses import chamfer_loss, gather, window_transport_loss
 from audio2shape_core.generation.ordering import morton_sort
 from audio2shape_core.presets import Preset
-from audio2shape_core.training.loop import fit
+from audio2shape_core.training.loop import check_parts, fit
 from audio2shape_core.vocabulary import VOCABULARY
 
 TURN = 0.35  # radians of heading either way: the canonical pose is nearly kept, so latents stay easy to model
@@ -25,8 +25,13 @@ def draw_clouds(bank: shape_bank.ShapeBank, size: int, turn: float, rng: np.rand
     return labels, points, bank.colors[chosen].astype(np.float32) / 255, bank.colored[chosen]
 
 
-def train_autoencode(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device, quantized: bool = True) -> Path:
-    """Train the autoencoder; writes and returns `output/autoencoder.safetensors`."""
+def train_autoencode(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device, without: frozenset[str] = frozenset()) -> Path:
+    """Train the autoencoder; writes and returns `output/autoencoder.safetensors`.
+
+    Without "codebook" it is the PC-VAE of Table II: the same size, the same recipe, as much information a token.
+    """
+    check_parts(without, ("codebook",))
+    quantized = "codebook" not in without
     torch.manual_seed(0)
     config, recipe = preset.autoencoder, preset.autoencode
     bank = shape_bank.training_bank(data, output / "shapes.npz", config.num_points)
@@ -36,7 +41,7 @@ def train_autoencode(preset: Preset, data: Path, output: Path, *, resume: bool, 
         _, points, colors, colored = draw_clouds(bank, recipe.batch_size, TURN, np.random.default_rng((1, step)))
         target, order = morton_sort(torch.from_numpy(points).to(device))
         colors = gather(torch.from_numpy(colors).to(device), order)
-        prediction, painted, quantized = model(target)
+        prediction, painted, passed = model(target)
         prediction, painted = prediction.float(), painted.float()
         chamfer, partner = chamfer_loss(prediction, target)
         color_error = (painted - gather(colors, partner)).abs().mean((1, 2))
@@ -44,7 +49,7 @@ def train_autoencode(preset: Preset, data: Path, output: Path, *, resume: bool, 
             "chamfer": chamfer,
             "transport": window_transport_loss(prediction, target, config.num_tokens),
             "color": 0.1 * (color_error * torch.from_numpy(colored).to(device)).mean(),
-            "commitment": config.commitment * quantized.commitment,
+            "bottleneck": passed.loss,
         }
 
     average = fit(model, losses, recipe, output / "autoencode", resume=resume, device=device)

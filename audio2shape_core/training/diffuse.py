@@ -1,5 +1,7 @@
 """Recipe: the audio-conditioned latent diffusion (paper III-B, Eqs. 4 to 6)."""
 
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,31 +12,43 @@ from tqdm import tqdm
 from audio2shape_core import checkpoint, models
 from audio2shape_core.alignment.tri_encoder import TriEncoder
 from audio2shape_core.data import shape_bank
-from audio2shape_core.data.sound_bank import SoundBank
+from audio2shape_core.data.sound_bank import SoundBank, blend
 from audio2shape_core.generation.diffusion import diffusion_loss, make_scheduler
 from audio2shape_core.generation.vqvae import PointCloudVQVAE
 from audio2shape_core.presets import Preset
 from audio2shape_core.training.align import load_sounds
-from audio2shape_core.training.loop import fast_precision, fit
+from audio2shape_core.training.loop import check_parts, fast_precision, fit
 from audio2shape_core.vocabulary import VOCABULARY
 
 TURN = 0.05
-VIEWS = 3  # augmented cuts of every recording whose contexts are cached
+VIEWS = 4  # augmented cuts of every recording whose contexts are cached,
+BATCH = 32  # this many at a time
 LATENTS = 500  # augmented shapes a class whose latents are cached: encoding costs more than a step of the denoiser
 
 
 @torch.inference_mode()
-def cache_contexts(encoder: TriEncoder, sounds: SoundBank, window_s: float, device: torch.device) -> dict[str, Tensor]:
-    """Contexts of augmented training recordings by class: label -> (M, L, C) float32 on the CPU."""
+def cache_contexts(encoder: TriEncoder, sounds: SoundBank, window_s: float, device: torch.device, *, aligned: bool) -> dict[str, Tensor]:
+    """Contexts of augmented training recordings, by the class the encoder hears in them: label -> (M, L, C) on the CPU.
+
+    Half of the sounds are blends of two classes. New recordings are rarely as clear as those the encoder learned from,
+    and a doubtful sound must still become one thing, not the average of two: the one the encoder names. An encoder that
+    was never aligned (`aligned` False) names nothing: its contexts go by the class of the recording.
+    """
     rng = np.random.default_rng(3)
-    contexts = {}
+    heard_as: dict[str, list[Tensor]] = {label: [] for label in VOCABULARY}
+    recorded: dict[str, list[Tensor]] = {label: [] for label in VOCABULARY}
     for label in tqdm(VOCABULARY, "contexts"):
-        rows = []
-        for _ in range(max(1, VIEWS * len(sounds.by_label[label]) // 32)):
-            waves = torch.from_numpy(np.stack([sounds.draw(label, window_s, rng) for _ in range(32)])).to(device)
-            rows.append(encoder.context(*encoder.audio(waves)).cpu())
-        contexts[label] = torch.cat(rows)
-    return contexts
+        for _ in range(max(1, VIEWS * len(sounds.by_label[label]) // BATCH)):
+            drawn = [sounds.draw(label, window_s, rng) for _ in range(BATCH)]
+            others = [sounds.draw(rng.choice(VOCABULARY), window_s, rng) for _ in range(BATCH)]
+            shares = np.where(rng.random(BATCH) < 0.5, rng.uniform(0.5, 1.0, BATCH), 1.0)
+            waves = np.stack([blend(a, b, share) for a, b, share in zip(drawn, others, shares)])
+            embedding, tokens = encoder.audio(torch.from_numpy(waves).to(device))
+            heard = encoder.class_probabilities(embedding)[:, : len(VOCABULARY)].argmax(-1)
+            for index, context in zip(heard.tolist(), encoder.context(embedding, tokens).cpu()):
+                heard_as[VOCABULARY[index]].append(context)
+                recorded[label].append(context)
+    return {label: torch.stack(aligned and heard_as[label] or recorded[label]) for label in VOCABULARY}
 
 
 @torch.inference_mode()
@@ -52,14 +66,33 @@ def cache_latents(autoencoder: PointCloudVQVAE, bank: shape_bank.ShapeBank, devi
     return latents
 
 
-def train_diffuse(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device, weights: Path) -> Path:
-    """Train the denoiser on the frozen models in `weights`; writes and returns `output/denoiser.safetensors`."""
+def forget_alignment(source: Path, target: Path) -> None:
+    """A checkpoint like `source` whose audio encoder is fresh from its initialisation."""
+    encoder, config, stored = models.load_tri_encoder(source)
+    encoder.audio.load_state_dict(models.build_tri_encoder(config, encoder.classes).audio.state_dict())
+    checkpoint.save(target, "alignment", stored.config, encoder.state_dict(), stored.info)
+
+
+def train_diffuse(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device, weights: Path, without: frozenset[str] = frozenset()) -> Path:
+    """Train the denoiser on the frozen models in `weights`; writes and returns `output/denoiser.safetensors`.
+
+    Without "alignment" the sound is described by an audio encoder that was never trained; without "attention" blocks
+    have neither kind of it, and the sound's mean steers them as the time does. Checkpoints of `weights` that `output`
+    lacks are copied there, so that `output` is a whole system.
+    """
+    check_parts(without, ("alignment", "attention"))
     torch.manual_seed(0)
-    config, recipe = preset.denoiser, preset.diffuse
-    encoder, alignment, _ = models.load_tri_encoder(weights / "alignment.safetensors")
-    autoencoder, latent, _ = models.load_autoencoder(weights / "autoencoder.safetensors")
+    config, recipe = replace(preset.denoiser, attention="attention" not in without), preset.diffuse
+    output.mkdir(parents=True, exist_ok=True)
+    if "alignment" in without:
+        forget_alignment(weights / "alignment.safetensors", output / "alignment.safetensors")
+    for name in ("alignment.safetensors", "autoencoder.safetensors"):
+        if not (output / name).exists():
+            shutil.copyfile(weights / name, output / name)
+    encoder, alignment, _ = models.load_tri_encoder(output / "alignment.safetensors")
+    autoencoder, latent, _ = models.load_autoencoder(output / "autoencoder.safetensors")
     encoder, autoencoder = encoder.to(device), autoencoder.to(device)
-    contexts = cache_contexts(encoder, load_sounds(data), alignment.window_s, device)
+    contexts = cache_contexts(encoder, load_sounds(data), alignment.window_s, device, aligned="alignment" not in without)
     bank = shape_bank.training_bank(data, output / "shapes.npz", latent.num_points)
     latents = cache_latents(autoencoder, bank, device)
     sizes = {"num_tokens": latent.num_tokens, "latent_dim": latent.latent_dim, "context_dim": alignment.token_dim}
@@ -78,5 +111,5 @@ def train_diffuse(preset: Preset, data: Path, output: Path, *, resume: bool, dev
 
     average = fit(denoiser, losses, recipe, output / "diffuse", resume=resume, device=device)
     target = output / "denoiser.safetensors"
-    checkpoint.save(target, "denoiser", preset.to_dict()["denoiser"], average.state_dict(), {"sizes": sizes, "steps": recipe.steps})
+    checkpoint.save(target, "denoiser", asdict(config), average.state_dict(), {"sizes": sizes, "steps": recipe.steps})
     return target

@@ -14,14 +14,15 @@ from audio2shape_core import checkpoint, models
 from audio2shape_core.data import shape_bank
 from audio2shape_core.presets import Preset
 from audio2shape_core.training.autoencode import draw_clouds
-from audio2shape_core.training.loop import fit
+from audio2shape_core.training.loop import check_parts, fit
 from audio2shape_core.vocabulary import VOCABULARY
 
 NUM_POINTS = 1024
 
 
-def train_judge(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device) -> Path:
+def train_judge(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device, without: frozenset[str] = frozenset()) -> Path:
     """Train the classifier; writes and returns `output/judge.safetensors`."""
+    check_parts(without, ())
     torch.manual_seed(7)
     recipe = preset.judge
     bank = shape_bank.training_bank(data, output / "shapes.npz", preset.autoencoder.num_points)

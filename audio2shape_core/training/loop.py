@@ -16,10 +16,17 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from audio2shape_core.errors import InputError
 from audio2shape_core.files import replacing
 from audio2shape_core.presets import TrainingConfig
 
 SAVE_EVERY_S = 120.0
+
+
+def check_parts(without: frozenset[str], parts: tuple[str, ...]) -> None:
+    """Refuse to leave out what a recipe does not have."""
+    if unknown := sorted(without - set(parts)):
+        raise InputError(f"--without {', '.join(unknown)}: this recipe can do without {', '.join(parts) or 'nothing'}")
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:
