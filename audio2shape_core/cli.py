@@ -20,7 +20,7 @@ from audio2shape_core.errors import InputError
 from audio2shape_core.files import replacing
 
 TASKS = ("align", "autoencode", "diffuse", "judge")
-EVALUATIONS = ("retrieval", "reconstruction", "generation", "refinement")
+EVALUATIONS = ("retrieval", "reconstruction", "generation", "refinement", "sweep", "tables")
 
 
 def write_json(path: str | None, result: dict) -> None:
@@ -252,9 +252,9 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--data", required=True, metavar="DIR")
     p.add_argument("--split", default="test")
     p.add_argument("--picture", metavar="PNG", help="also draw what was measured (retrieval: the confusion matrix; "
-                   "generation: a contact sheet, a row a class)")  # fmt: skip
+                   "reconstruction: interpolations; generation: a contact sheet, a row a class; sweep: curves)")  # fmt: skip
     p.add_argument("--ablation", action="append", default=[], type=named_folder, metavar="NAME=DIR",
-                   help="generation: also measure the system in DIR, trained without a part; may be repeated")  # fmt: skip
+                   help="generation, reconstruction: also measure what DIR holds, trained without a part; may be repeated")  # fmt: skip
     add_common(p)
     p.set_defaults(run=evaluate)
 

@@ -87,3 +87,13 @@ def test_clouds_of_any_size_are_aligned_alike_each_time():
     few = procedural_shape("dog", 1, 40)[0]
     np.testing.assert_array_equal(canonicalize(few, "dog"), canonicalize(few, "dog"))
     assert canonicalize(few[:1], "dog").shape == (1, 3)
+
+
+@pytest.mark.parametrize("yaw", [0, 45, 200])
+def test_a_guitar_that_stands_is_laid_on_its_back_with_its_head_to_the_front(yaw):
+    lying = procedural_shape("guitar", 70, 2000)[0]
+    # Head up, then turned: what some collections store.
+    standing = turn(lying @ np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]]), yaw)
+    assert np.ptp(standing[:, 2]) > np.ptp(standing[:, :2], axis=0).max()
+    back = canonicalize(standing, "guitar")
+    assert cKDTree(normalize(lying)).query(back)[0].mean() < 0.02

@@ -20,6 +20,9 @@ KNOWN_YAW = {
 # Classes whose heading does not matter: they are (nearly) the same from all sides.
 ROUND = ("bottle", "bell", "bowl", "cup")
 
+# Classes that lie in the canonical frame, top to +x, but that some collections stand upright.
+LYING = ("guitar",)
+
 YAWS = tuple(range(0, 360, 15))
 COMPARED = 200  # points that stand for a shape in the search
 TEMPLATE_SEEDS = range(200_000, 200_010)  # enough that every sub-type of a class is among them
@@ -41,10 +44,15 @@ def normalize(points: np.ndarray) -> np.ndarray:
     return (centred / radius if radius > 0 else centred).astype(np.float32)
 
 
+def about_z(degrees: float) -> np.ndarray:
+    """(3, 3) rotation about z, counter-clockwise as seen from above."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+
+
 def turn(points: np.ndarray, degrees: float) -> np.ndarray:
     """Points (N, 3) turned about z, counter-clockwise as seen from above, and normalised: (N, 3) float32."""
-    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return normalize(points @ np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]).T)
+    return normalize(points @ about_z(degrees).T)
 
 
 @lru_cache(maxsize=None)
@@ -53,23 +61,36 @@ def templates(label: str) -> tuple[np.ndarray, ...]:
     return tuple(procedural_shape(label, seed, COMPARED)[0] for seed in TEMPLATE_SEEDS)
 
 
-def heading(points: np.ndarray, label: str) -> int:
-    """Degrees about z, one of YAWS, that bring points (N, 3) closest to the procedural shapes of a class.
+def closest(points: np.ndarray, rotations: list[np.ndarray], label: str) -> int:
+    """Which of some rotations (3, 3) brings points (N, 3) closest to the procedural shapes of a class.
 
     Closest by the symmetric mean nearest distance to the nearest template. Deterministic.
     """
     chosen = np.random.default_rng(0).choice(len(points), COMPARED, replace=len(points) < COMPARED)
-    turned = np.concatenate([turn(points, yaw)[chosen] for yaw in YAWS])  # (yaws * COMPARED, 3)
+    turned = np.concatenate([normalize(points @ rotation.T)[chosen] for rotation in rotations])
     # |a - b|^2 of all pairs as one product, (-2 a, |a|^2, 1) . (b, 1, |b|^2): for few points faster than search trees.
     ones = np.ones_like(turned[:, :1])
     turned = np.concatenate([-2 * turned, (turned**2).sum(1, keepdims=True), ones], axis=1)
-    best = np.full(len(YAWS), np.inf)
+    best = np.full(len(rotations), np.inf)
     for template in templates(label):
         other = np.concatenate([template, ones[:COMPARED], (template**2).sum(1, keepdims=True)], axis=1)
-        squares = (turned @ other.T).reshape(len(YAWS), COMPARED, COMPARED)
+        squares = (turned @ other.T).reshape(len(rotations), COMPARED, COMPARED)
         there, back = (np.sqrt(np.maximum(squares.min(axis), 0)).mean(1) for axis in (1, 2))
         best = np.minimum(best, there + back)
-    return YAWS[int(best.argmin())]
+    return int(best.argmin())
+
+
+def heading(points: np.ndarray, label: str) -> int:
+    """Degrees about z, one of YAWS, that bring points (N, 3) closest to the procedural shapes of a class."""
+    return YAWS[closest(points, [about_z(yaw) for yaw in YAWS], label)]
+
+
+def laid_down(points: np.ndarray, label: str) -> np.ndarray:
+    """An upright shape (N, 3) with its top turned to +x, on whichever side is closest to the procedural shapes."""
+    top_to_front = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]])
+    # Whichever way it faced while it stood: turn it about its upright axis first, then tip it over.
+    tipped = [top_to_front @ about_z(yaw) for yaw in YAWS]
+    return normalize(points @ tipped[closest(points, tipped, label)].T)
 
 
 def canonicalize(points: np.ndarray, label: str, *, source: str = "") -> np.ndarray:
@@ -79,6 +100,9 @@ def canonicalize(points: np.ndarray, label: str, *, source: str = "") -> np.ndar
     Classes without a procedural shape, and round ones, keep their heading. Raises InputError as `normalize`.
     """
     points = normalize(points)
+    length, width, height = np.ptp(points, axis=0)
+    if label in LYING and height > max(length, width):
+        return laid_down(points, label)
     known = KNOWN_YAW.get(source, {})
     if label in known:
         return turn(points, known[label])

@@ -1,11 +1,14 @@
 """`evaluate reconstruction`: Table II of the paper, with the sampling floor beside every figure.
 
-CD is unsquared, the sum of both directions; EMD is exact; both on clouds in the unit sphere, at the cloud's own size up to
-2048 points. The floor is what two samples of one surface differ by: no reconstruction can be expected to beat it.
+CD is unsquared, the sum of both directions; EMD is exact, on up to 1024 points; both on clouds in the unit sphere, at the
+cloud's own size up to 2048 points. The floor is what two samples of one surface differ by: no reconstruction can be
+expected to beat it by much. Clouds that have no points to spare for a second sample are cut in half, and the floor of
+the halves is divided by sqrt(2), since distances between samples of a surface fall with the root of their density.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +16,29 @@ import torch
 from tqdm import tqdm
 
 from audio2shape_core import models
-from audio2shape_core.evaluation.gallery import read_gallery
+from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
+from audio2shape_core.evaluation.interpolation import draw_interpolation
 from audio2shape_core.evaluation.metrics import chamfer, emd, fscore
 from audio2shape_core.generation.ordering import morton_sort
+from audio2shape_core.generation.vqvae import PointCloudVQVAE
 from audio2shape_core.pipeline import choose_device
 from audio2shape_core.shape import resize_cloud
 from audio2shape_core.vocabulary import VOCABULARY
 
 MAX_PER_CLASS = 12
 COMPLETE_TO = 4
+NUM_POINTS = 2048
 FSCORE_TAU = 0.02
 EMD_POINTS = 1024
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A test shape: what the model is shown (N, 3), and its floor."""
+
+    shape: GalleryShape
+    seen: np.ndarray
+    floor: dict[str, float]
 
 
 def differences(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
@@ -31,51 +46,85 @@ def differences(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
     return {"cd": chamfer(a, b), "emd": emd(a[:count], b[:count]), "fscore": fscore(a, b, FSCORE_TAU)}
 
 
-@torch.inference_mode()
-def evaluate_reconstruction(data: Path, split: str, *, weights: Path, device: str) -> dict:
-    """Reconstruct up to MAX_PER_CLASS shapes a class; CD, EMD, F-score, their floors, and the codebook's use."""
-    place = choose_device(device)
-    model, config, _ = models.load_autoencoder(weights / "autoencoder.safetensors")
-    model.to(place)
+def sample(shape: GalleryShape, rng: np.random.Generator) -> Sample:
+    """Choose what is shown, and measure the floor."""
+    points = rng.permutation(shape.points)
+    if len(points) >= 2 * NUM_POINTS:
+        seen, other = points[:NUM_POINTS], points[NUM_POINTS : 2 * NUM_POINTS]
+        return Sample(shape, seen, {key: differences(other, seen)[key] for key in ("cd", "emd")})
+    seen, half = points[:NUM_POINTS], min(len(points), NUM_POINTS) // 2
+    halves = differences(seen[:half], seen[half : 2 * half])
+    return Sample(shape, seen, {key: halves[key] / 2**0.5 for key in ("cd", "emd")})
+
+
+def read_samples(data: Path, split: str) -> list[Sample]:
     rng = np.random.default_rng(0)
-    rows: dict[str, list[tuple[dict, dict]]] = {}
-    indices = []
-    for shape in tqdm(read_gallery(data, split, VOCABULARY, complete_to=COMPLETE_TO), "reconstructing"):
-        done = rows.setdefault(shape.label, [])
-        if len(done) == MAX_PER_CLASS:
-            continue
-        points = rng.permutation(shape.points)
-        size = min(len(points) // 2 if len(points) > config.num_points else len(points), config.num_points)
-        seen = points[:size]
-        cloud, _ = resize_cloud(seen, config.num_points, rng)
+    gallery = read_gallery(data, split, VOCABULARY, complete_to=COMPLETE_TO)
+    chosen = [shape for label in VOCABULARY for shape in [s for s in gallery if s.label == label][:MAX_PER_CLASS]]
+    return [sample(shape, rng) for shape in tqdm(chosen, "floors")]
+
+
+@torch.inference_mode()
+def reconstruct(model: PointCloudVQVAE, samples: list[Sample], place: torch.device) -> tuple[list[dict], torch.Tensor]:
+    """Differences between every sample and its reconstruction at the sample's size, and the codes used (M * T, G)."""
+    rng = np.random.default_rng(1)
+    rows, indices = [], []
+    for one in tqdm(samples, "reconstructing"):
+        cloud, _ = resize_cloud(one.seen, NUM_POINTS, rng)
         made, _, passed = model(morton_sort(torch.from_numpy(cloud)[None].to(place))[0])
         indices.append(passed.indices[0].cpu())
-        made = rng.permutation(made[0].cpu().numpy())[:size]
-        # The floor needs a second sample of the surface: there is one where the stored cloud is large enough.
-        other = points[size : 2 * size]
-        done.append((differences(made, seen), differences(other, seen) if len(other) == size else {}))
-    per_class = {label: average(pairs) for label, pairs in rows.items()}
-    codes = torch.cat(indices)  # (M * T, G)
+        rows.append(differences(rng.permutation(made[0].cpu().numpy())[: len(one.seen)], one.seen))
+    return rows, torch.cat(indices)
+
+
+def evaluate_reconstruction(data: Path, split: str, *, weights: Path, device: str, picture: Path | None = None, ablations: dict[str, Path]) -> dict:
+    """Reconstruct up to MAX_PER_CLASS shapes a class; CD, EMD, F-score, their floors, and the codebook's use.
+
+    `ablations`: name -> folder with another autoencoder (the PC-VAE of Table II), measured on the same samples.
+    `picture`: where to draw interpolations between latents of test shapes.
+    """
+    place = choose_device(device)
+    model, config, _ = models.load_autoencoder(weights / "autoencoder.safetensors")
+    samples = read_samples(data, split)
+    rows, codes = reconstruct(model.to(place), samples, place)
     result = {
-        "mean": mean_of([c["mean"] for c in per_class.values()]),
-        "floor": mean_of([c["floor"] for c in per_class.values() if c["floor"]]),
-        "per_class": per_class,
+        **summary(samples, rows),
+        "modelnet40": modelnet(samples, rows),
         "codebook": codebook_use(codes, config.codebook_size),
+        "ablations": {},
     }
+    for name, folder in ablations.items():
+        other, _, _ = models.load_autoencoder(folder / "autoencoder.safetensors")
+        result["ablations"][name] = summary(samples, reconstruct(other.to(place), samples, place)[0])
     report(result)
+    if picture:
+        draw_interpolation(model, [one.shape for one in samples], NUM_POINTS, picture)
     return result
+
+
+def summary(samples: list[Sample], rows: list[dict[str, float]]) -> dict:
+    """Means of classes, and over classes: {"mean", "floor", "per_class"}."""
+    per_class = {}
+    for label in dict.fromkeys(one.shape.label for one in samples):
+        own = [i for i, one in enumerate(samples) if one.shape.label == label]
+        per_class[label] = {
+            "shapes": len(own), "mean": mean_of([rows[i] for i in own]), "floor": mean_of([samples[i].floor for i in own]),
+        }  # fmt: skip
+    return {
+        "mean": mean_of([row["mean"] for row in per_class.values()]),
+        "floor": mean_of([row["floor"] for row in per_class.values()]),
+        "per_class": per_class,
+    }
+
+
+def modelnet(samples: list[Sample], rows: list[dict[str, float]]) -> dict:
+    """The same over the shapes of ModelNet40 alone, if there are any."""
+    own = [i for i, one in enumerate(samples) if one.shape.id.startswith("modelnet40")]
+    return {k: v for k, v in summary([samples[i] for i in own], [rows[i] for i in own]).items() if k != "per_class"}
 
 
 def mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
     return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]} if rows else {}
-
-
-def average(pairs: list[tuple[dict, dict]]) -> dict:
-    return {
-        "shapes": len(pairs),
-        "mean": mean_of([made for made, _ in pairs]),
-        "floor": mean_of([floor for _, floor in pairs if floor]),
-    }
 
 
 def codebook_use(codes: torch.Tensor, size: int) -> dict[str, float]:
@@ -89,10 +138,19 @@ def codebook_use(codes: torch.Tensor, size: int) -> dict[str, float]:
 
 
 def report(result: dict) -> None:
-    print(f"{'':14s}{'CD':>8s}{'floor':>8s}{'EMD':>8s}{'floor':>8s}{'F@.02':>8s}")
-    for label, row in {**result["per_class"], "mean": result}.items():
-        floor = {"cd": float("nan"), "emd": float("nan"), **row["floor"]}
-        made = row["mean"]
-        print(f"{label:14s}{made['cd']:8.4f}{floor['cd']:8.4f}{made['emd']:8.4f}{floor['emd']:8.4f}{made['fscore']:8.2f}")
+    """Print CD and EMD with their floors, a row a class."""
+    others = "".join(f"{name + ' CD':>14s}{'EMD':>8s}" for name in result["ablations"])
+    print(f"{'':14s}{'CD':>8s}{'floor':>8s}{'x':>6s}{'EMD':>8s}{'floor':>8s}{'x':>6s}{'F@.02':>8s}{others}")
+    rows = {**result["per_class"], "modelnet40": result["modelnet40"], "mean": result}
+    for label, row in rows.items():
+        if row["mean"]:
+            made, floor = row["mean"], row["floor"]
+            print(f"{label:14s}" + "".join(f"{made[k]:8.4f}{floor[k]:8.4f}{made[k] / floor[k]:6.2f}" for k in ("cd", "emd"))
+                  + f"{made['fscore']:8.2f}" + "".join(compared(other, label) for other in result["ablations"].values()))  # fmt: skip
     use = result["codebook"]
     print(f"codebook: {use['used']:.0%} of {use['size']} codes used, perplexity {use['perplexity']:.0f}")
+
+
+def compared(other: dict, label: str) -> str:
+    row = other if label == "mean" else other["per_class"].get(label)
+    return f"{row['mean']['cd']:14.4f}{row['mean']['emd']:8.4f}" if row else ""

@@ -9,7 +9,7 @@ from audio2shape_core.checkpoint import WEIGHTS
 
 
 def evaluate(what: str, data: Path, split: str, *, weights: str | None, device: str, picture: str | None, ablations: dict[str, Path]) -> dict:
-    """Run retrieval, reconstruction, generation or refinement, and print its table; returns the results as plain data."""
+    """Run one evaluation and print its table; returns the results as plain data."""
     folder = Path(weights) if weights else WEIGHTS
     drawn = Path(picture) if picture else None
     if what == "retrieval":
@@ -19,11 +19,19 @@ def evaluate(what: str, data: Path, split: str, *, weights: str | None, device: 
     if what == "reconstruction":
         from audio2shape_core.evaluation.reconstruction import evaluate_reconstruction
 
-        return evaluate_reconstruction(data, split, weights=folder, device=device)
+        return evaluate_reconstruction(data, split, weights=folder, device=device, picture=drawn, ablations=ablations)
     if what == "generation":
         from audio2shape_core.evaluation.generation import evaluate_generation
 
         return evaluate_generation(data, split, weights=folder, device=device, picture=drawn, ablations=ablations)
+    if what == "sweep":
+        from audio2shape_core.evaluation.sweep import evaluate_sweep
+
+        return evaluate_sweep(data, split, weights=folder, device=device, picture=drawn)
+    if what == "tables":
+        from audio2shape_core.evaluation.tables import evaluate_tables
+
+        return evaluate_tables(data, split, weights=folder, device=device, ablations=ablations)
     from audio2shape_core.evaluation.gallery import coloured_shapes
     from audio2shape_core.evaluation.refinement import evaluate_refinement
 
