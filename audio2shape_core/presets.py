@@ -76,8 +76,8 @@ class Preset:
     align: TrainingConfig = TrainingConfig(4500, 64, 1.5e-3, 2e-2, ema_decay=0.99)
     distill: TrainingConfig = TrainingConfig(1600, 64, 1e-3, 1e-2)
     autoencode: TrainingConfig = TrainingConfig(6000, 16, 1e-3, 1e-4)
-    diffuse: TrainingConfig = TrainingConfig(2800, 64, 8e-4, 1e-2)
-    judge: TrainingConfig = TrainingConfig(1200, 64, 1e-3, 1e-2)
+    diffuse: TrainingConfig = TrainingConfig(7000, 64, 8e-4, 1e-2)
+    judge: TrainingConfig = TrainingConfig(1500, 64, 1e-3, 1e-2)
 
     def to_dict(self) -> dict:
         """The preset as plain JSON-able data, as checkpoints carry it."""
