@@ -240,7 +240,7 @@ def build_parser() -> argparse.ArgumentParser:
     p = commands.add_parser("train", help="train one stage on a data set folder")
     p.add_argument("task", choices=TASKS)
     p.add_argument("--preset", default="tiny", choices=("tiny", "paper"), help="paper: the paper's sizes, for a GPU")
-    p.add_argument("--pretrained", default="", metavar="DIR", help="what `audio2shape pretrained DIR` fetched; paper only")
+    p.add_argument("--pretrained", default="", metavar="DIR", help="paper: what `audio2shape pretrained DIR` fetched")
     p.add_argument("--data", required=True, metavar="DIR", help="folder with MANIFEST.csv, audio/, shapes/, photos/")
     p.add_argument("--output", required=True, metavar="DIR", help="checkpoints, state and log go here")
     p.add_argument("--resume", action="store_true", help="go on from the state in --output")

@@ -90,7 +90,7 @@ class Preset:
     judge: TrainingConfig = TrainingConfig(1200, 64, 1e-3, 1e-2)
 
     def to_dict(self) -> dict:
-        """The preset as plain JSON-able data, as checkpoints carry it: without the place that pretrained weights had."""
+        """The preset as plain JSON-able data, as checkpoints carry it: without where pretrained weights were."""
         stored = asdict(self)
         del stored["alignment"]["pretrained"]
         return stored

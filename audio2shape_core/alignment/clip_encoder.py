@@ -70,13 +70,9 @@ def build_clip(weights: Path | None) -> ClipImageEncoder:
         try:
             visual.load_state_dict(part, assign=True)
         except RuntimeError as error:
-            raise InputError(
-                f"{weights} is not CLIP ViT-B/32 ({first_line(error)}); expected OpenAI's weights"
-            ) from error
-    size = visual.image_size[0]
-    return ClipImageEncoder(
-        visual=visual, size=size, mean=open_clip.OPENAI_DATASET_MEAN, std=open_clip.OPENAI_DATASET_STD
-    )
+            raise InputError(f"{weights} is not CLIP ViT-B/32 ({first_line(error)}); expected OpenAI's") from error
+    mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+    return ClipImageEncoder(visual=visual, size=visual.image_size[0], mean=mean, std=std)
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:

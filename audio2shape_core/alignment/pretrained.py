@@ -54,8 +54,8 @@ def download(folder: str | Path) -> list[Path]:
                 fetched.append(fetch(folder))
             except (ImportError, OSError, RuntimeError) as error:
                 raise InputError(
-                    f"cannot fetch {names[0]} ({first_line(error)}); expected the packages of pip install '.[teachers]' and the "
-                    f"internet, or copy the file into {folder} yourself"
+                    f"cannot fetch {names[0]} ({first_line(error)}); expected the internet and what "
+                    f"pip install '.[teachers]' brings: mend that, or copy the file into {folder} yourself"
                 ) from error
     return fetched
 
