@@ -1,4 +1,4 @@
-"""The command line: `audio2shape generate | train | evaluate | benchmark | doctor`.
+"""The command line: `audio2shape generate | train | pretrained | data | evaluate | benchmark | doctor`.
 
 This file reads arguments and calls one function a command; each command's own module is imported only when it runs.
 Exit codes: 0 done, 1 doctor found a fault, 2 bad input (one line on standard error), 130 interrupted.
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from audio2shape_core import __version__
 from audio2shape_core.alignment import pretrained
+from audio2shape_core.data import command as data_command
 from audio2shape_core.errors import InputError
 from audio2shape_core.files import replacing
 
@@ -251,6 +252,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.set_defaults(run=train)
 
     pretrained.add_command(commands)
+    data_command.add_command(commands, count)
 
     p = commands.add_parser("evaluate", help="measure on a split of a data set")
     p.add_argument("what", choices=EVALUATIONS)
