@@ -59,12 +59,9 @@ def build_set(output: Path, labels: tuple[str, ...], counts: Counts, seed: int) 
         )
     with new_folder(output) as folder:
         total = len(labels) * sum(map(sum, (counts.sounds, counts.shapes, counts.photos)))
-        rows = []
-        for label in labels:
-            for made in (make_sounds, make_shapes, make_photos):
-                rows.append(made(folder, label, counts, seed))
-        done = list(tqdm((row for part in rows for row in part), "data set", total, disable=None))
-        write_manifest(folder, done)
+        makers = (make_sounds, make_shapes, make_photos)
+        rows = (row for label in labels for make in makers for row in make(folder, label, counts, seed))
+        write_manifest(folder, list(tqdm(rows, "data set", total, disable=None)))
     return total
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from audio2shape_core.errors import InputError
 from audio2shape_core.vocabulary import VOCABULARY
 
 MOST = 100_000  # items a class and split: seeds of the splits lie half a million apart
@@ -16,9 +15,6 @@ def build(args: argparse.Namespace) -> None:
 
     labels = tuple(dict.fromkeys(args.classes.split(","))) if args.classes else VOCABULARY
     counts = Counts(tuple(args.sounds), tuple(args.shapes), tuple(args.photos))
-    for name in ("sounds", "shapes", "photos"):
-        if not all(0 <= n <= MOST for n in getattr(counts, name)):
-            raise InputError(f"--{name} {getattr(counts, name)}: expected whole numbers from 0 to {MOST}")
     print(f"{args.folder}: {build_set(Path(args.folder), labels, counts, args.seed)} items of {len(labels)} classes")
 
 
@@ -62,11 +58,9 @@ def add_command(commands, count) -> None:
     p.add_argument("folder", metavar="DIR", help="a new or empty folder")
     p.add_argument("--classes", metavar="A,B,...", help="names, comma between them (default: the vocabulary)")
     for name, default in (("sounds", (40, 10)), ("shapes", (20, 5)), ("photos", (20, 5))):
-        p.add_argument(f"--{name}", nargs=2, type=int, default=default, metavar=("TRAIN", "TEST"),
+        p.add_argument(f"--{name}", nargs=2, type=count(0, MOST), default=default, metavar=("TRAIN", "TEST"),
                        help=f"{name} a class (default: {default[0]} {default[1]})")  # fmt: skip
-    p.add_argument(
-        "--seed", type=count(0, 10_000), default=0, help="another seed, a set without common items (default: 0)"
-    )
+    p.add_argument("--seed", type=count(0, 10_000), default=0, help="sets of two seeds share nothing (default: 0)")
     p.set_defaults(run=build)
 
     p = actions.add_parser("render", help="pictures of a set's shapes, as a set of photos")
