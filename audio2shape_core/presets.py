@@ -122,7 +122,8 @@ PAPER = Preset(
         num_tokens=2048, latent_dim=512, num_codebooks=2, codebook_size=1024, encoder_widths=(128, 256, 512),
         width=512, num_heads=8, encoder_depth=4, decoder_depth=6,
     ),
-    denoiser=DenoiserConfig(widths=(256, 512, 768), depths=(2, 4, 4), num_heads=8),
+    # No width below the latent's 512: noise, which velocity holds, cannot pass through fewer channels than it has.
+    denoiser=DenoiserConfig(widths=(512, 640, 768), depths=(1, 2, 2), num_heads=8),
     align=TrainingConfig(steps_of(20, 64), 64, 5e-4, 1e-4),
     distill=TrainingConfig(steps_of(100, 64), 64, 5e-4, 1e-4),
     autoencode=TrainingConfig(steps_of(200, 16), 16, 5e-4, 1e-4),

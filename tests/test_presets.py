@@ -34,7 +34,8 @@ def test_the_papers_generator_has_its_sizes():
     assert latents.shape == velocity.shape == (2, 2048, 512)
     assert points.shape == colors.shape == (2, 2048, 3)
     assert autoencoder.quantizer.codes.shape[-1] == 256  # the codebook's dimension
-    assert 140 < millions(denoiser) < 160
+    assert 145 < millions(denoiser) < 155
+    assert min(PAPER.denoiser.widths) >= sizes.latent_dim  # noise cannot pass through fewer channels than it has
 
 
 def test_the_papers_encoders_meet_in_one_space():
