@@ -111,6 +111,14 @@ def test_unknown_classes_and_counts_are_refused(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", ["data", "data build", "data render", "data check", "pretrained"])
+def test_commands_explain_themselves(command, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([*command.split(), "--help"])
+    assert exit_.value.code == 0
+    assert f"usage: audio2shape {command}" in capsys.readouterr().out
+
+
 def test_rendering_photographs_every_shape_of_a_set(made, tmp_path, capsys):
     assert main(["data", "render", str(made), "--output", str(tmp_path / "r"), "--views", "2"]) == 0
     assert check_set(tmp_path / "r").faults == []
