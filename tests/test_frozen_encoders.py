@@ -190,13 +190,15 @@ def test_a_checkpoint_carries_them(folder, theirs, small_clip, tmp_path):
 
 
 @pytest.mark.parametrize("build", [build_wav2clip, build_clip])
-@pytest.mark.parametrize("content", ["nothing", "text", "another model", "code"])
+@pytest.mark.parametrize("content", ["nothing", "text", "an empty dict", "another model", "code"])
 def test_other_files_are_refused_in_one_line(tmp_path, build, content):
     path = tmp_path / "weights.pt"
     if content == "nothing":
         path.write_bytes(b"")
     elif content == "text":
         path.write_text("no weights at all")
+    elif content == "an empty dict":
+        torch.save({}, path)
     elif content == "another model":
         torch.save({"layer.weight": torch.zeros(3)}, path)
     else:
@@ -204,6 +206,8 @@ def test_other_files_are_refused_in_one_line(tmp_path, build, content):
     with pytest.raises(InputError, match="expected") as error:
         build(path)
     assert "\n" not in str(error.value)
+    if content == "another model":
+        assert "Missing key" in str(error.value)
 
 
 def test_missing_weights_say_how_to_get_them(tmp_path):

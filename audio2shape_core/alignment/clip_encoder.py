@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audio2shape_core.alignment.frozen import Frozen
-from audio2shape_core.alignment.pretrained import first_line
+from audio2shape_core.alignment.pretrained import in_short
 from audio2shape_core.errors import InputError
 
 # OpenAI trained with the quick approximation of GELU, and Wav2CLIP was trained towards OpenAI's embeddings. A state
 # dict does not say which GELU it wants: weights of other training runs (LAION's, say) load but do not belong here.
 MODEL = "ViT-B-32-quickgelu"
+# What open_clip lets out for files of other kinds: the last two where there are no tensors, or nothing at all, inside.
+READ_ERRORS = (OSError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError, AttributeError, StopIteration)
 
 
 class ClipImageEncoder(Frozen):
@@ -55,7 +57,7 @@ def build_clip(weights: Path | None) -> ClipImageEncoder:
         import open_clip
     except (ImportError, OSError) as error:
         raise InputError(
-            f"the package open_clip does not import ({first_line(error)}); expected it beside a matching torchvision: "
+            f"the package open_clip does not import ({in_short(error)}); expected it beside a matching torchvision: "
             "pip install -c constraints.txt '.[teachers]'"
         ) from error
     logging.disable(logging.WARNING)  # open_clip warns that this model has no weights yet
@@ -70,7 +72,7 @@ def build_clip(weights: Path | None) -> ClipImageEncoder:
         try:
             visual.load_state_dict(part, assign=True)
         except RuntimeError as error:
-            raise InputError(f"{weights} is not CLIP ViT-B/32 ({first_line(error)}); expected OpenAI's") from error
+            raise InputError(f"{weights} is not CLIP ViT-B/32 ({in_short(error)}); expected OpenAI's") from error
     mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
     return ClipImageEncoder(visual=visual, size=visual.image_size[0], mean=mean, std=std)
 
@@ -81,9 +83,9 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
     try:
         return load_state_dict(str(path))
-    except (OSError, RuntimeError, EOFError, AttributeError, SafetensorError, pickle.UnpicklingError) as error:
+    except READ_ERRORS as error:
         try:
             return torch.jit.load(path, map_location="cpu").state_dict()
         except (RuntimeError, ValueError):
             pass  # not that either: the first error says more
-        raise InputError(f"{path} cannot be read ({first_line(error)}); expected weights of CLIP ViT-B/32") from error
+        raise InputError(f"{path} cannot be read ({in_short(error)}); expected weights of CLIP ViT-B/32") from error

@@ -14,9 +14,9 @@ WAV2CLIP = ("Wav2CLIP.pt",)
 CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "ViT-B-32.pt")
 
 
-def first_line(error: Exception) -> str:
-    """What an error of another package says, short enough for a one-line message."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+def in_short(error: Exception) -> str:
+    """What an error of another package says, in part of one line."""
+    return " ".join(str(error).split())[:160] or type(error).__name__
 
 
 def find(folder: str | Path, names: tuple[str, ...]) -> Path:
@@ -54,7 +54,7 @@ def download(folder: str | Path) -> list[Path]:
                 fetched.append(fetch(folder))
             except (ImportError, OSError, RuntimeError) as error:
                 raise InputError(
-                    f"cannot fetch {names[0]} ({first_line(error)}); expected the internet and what "
+                    f"cannot fetch {names[0]} ({in_short(error)}); expected the internet and what "
                     f"pip install '.[teachers]' brings: mend that, or copy the file into {folder} yourself"
                 ) from error
     return fetched

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audio2shape_core.alignment.frozen import Frozen
-from audio2shape_core.alignment.pretrained import first_line
+from audio2shape_core.alignment.pretrained import in_short
 from audio2shape_core.errors import InputError
 
 # Outputs of the wav2clip package: the part of each name before the dot becomes one of our two modules.
@@ -27,8 +27,6 @@ class Wav2ClipEncoder(Frozen):
     ways: each clip is normalised by itself, where upstream takes mean and deviation over the whole batch, so that a
     clip's embedding depended on its neighbours (at batch size 1 they agree); and embeddings have unit length.
     """
-
-    TOKEN_DIM = 512  # channels of the last residual stage
 
     def __init__(self, *, backbone: nn.Module, transform: nn.Module) -> None:
         super().__init__()
@@ -72,7 +70,7 @@ def build_wav2clip(weights: Path | None) -> Wav2ClipEncoder:
         from wav2clip.model.resnet import BasicBlock, ResNet
     except (ImportError, OSError) as error:  # OSError: a torchaudio built for another torch
         raise InputError(
-            f"the package wav2clip does not import ({first_line(error)}); expected it beside a matching torchaudio: "
+            f"the package wav2clip does not import ({in_short(error)}); expected it beside a matching torchaudio: "
             "pip install -c constraints.txt '.[teachers]'"
         ) from error
     with torch.device("meta"):
@@ -85,7 +83,7 @@ def build_wav2clip(weights: Path | None) -> Wav2ClipEncoder:
                 module.load_state_dict(part, assign=True)
             except RuntimeError as error:
                 raise InputError(
-                    f"{weights} is not a Wav2CLIP checkpoint ({first_line(error)}); expected the authors' Wav2CLIP.pt"
+                    f"{weights} is not a Wav2CLIP checkpoint ({in_short(error)}); expected the authors' Wav2CLIP.pt"
                 ) from error
     return Wav2ClipEncoder(backbone=backbone, transform=transform)
 
@@ -96,7 +94,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(
-            f"{path} cannot be read ({first_line(error)}); expected the Wav2CLIP.pt of the package's authors"
+            f"{path} cannot be read ({in_short(error)}); expected the Wav2CLIP.pt of the package's authors"
         ) from error
     if not isinstance(stored, dict):
         raise InputError(f"{path} holds a {type(stored).__name__}, expected the state dict of Wav2CLIP.pt")
