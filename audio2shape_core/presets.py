@@ -123,7 +123,7 @@ PAPER = Preset(
         width=512, num_heads=8, encoder_depth=4, decoder_depth=6,
     ),
     # No width below the latent's 512: noise, which velocity holds, cannot pass through fewer channels than it has.
-    denoiser=DenoiserConfig(widths=(512, 640, 768), depths=(1, 2, 2), num_heads=8),
+    denoiser=DenoiserConfig(patch=1, widths=(512, 640, 768), depths=(1, 2, 2), num_heads=8),
     align=TrainingConfig(steps_of(20, 64), 64, 5e-4, 1e-4),
     distill=TrainingConfig(steps_of(100, 64), 64, 5e-4, 1e-4),
     autoencode=TrainingConfig(steps_of(200, 16), 16, 5e-4, 1e-4),
