@@ -189,6 +189,7 @@ def test_a_checkpoint_carries_them(folder, theirs, small_clip, tmp_path):
     assert not any(p.requires_grad for p in loaded.audio.parameters())
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 @pytest.mark.parametrize("build", [build_wav2clip, build_clip])
 @pytest.mark.parametrize("content", ["nothing", "text", "an empty dict", "another model", "code"])
 def test_other_files_are_refused_in_one_line(tmp_path, build, content):
