@@ -1,4 +1,4 @@
-"""The command line: `audio2shape generate | train | evaluate | benchmark | doctor`.
+"""The command line: `audio2shape generate | train | pretrained | data | evaluate | benchmark | doctor`.
 
 This file reads arguments and calls one function a command; each command's own module is imported only when it runs.
 Exit codes: 0 done, 1 doctor found a fault, 2 bad input (one line on standard error), 130 interrupted.
@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 
 from audio2shape_core import __version__
+from audio2shape_core.alignment import pretrained
+from audio2shape_core.data import command as data_command
 from audio2shape_core.errors import InputError
 from audio2shape_core.files import replacing
 
@@ -141,10 +143,11 @@ def train(args: argparse.Namespace) -> None:
     from audio2shape_core.pipeline import choose_device
     from audio2shape_core.presets import PRESETS
 
-    device, preset = choose_device(args.device), PRESETS[args.preset]
+    device, preset = choose_device(args.device), PRESETS[args.preset].with_pretrained(args.pretrained)
     common = {"data": Path(args.data), "output": Path(args.output), "resume": args.resume, "device": device,
               "without": frozenset(args.without)}  # fmt: skip
     if args.task == "align":
+        pretrained.check(preset.alignment)
         from audio2shape_core.training.align import train_align as run
     elif args.task == "autoencode":
         from audio2shape_core.training.autoencode import train_autoencode as run
@@ -237,7 +240,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     p = commands.add_parser("train", help="train one stage on a data set folder")
     p.add_argument("task", choices=TASKS)
-    p.add_argument("--preset", default="tiny", choices=("tiny",))
+    p.add_argument("--preset", default="tiny", choices=("tiny", "paper"), help="paper: the paper's sizes, for a GPU")
+    p.add_argument("--pretrained", default="", metavar="DIR", help="paper: what `audio2shape pretrained DIR` fetched")
     p.add_argument("--data", required=True, metavar="DIR", help="folder with MANIFEST.csv, audio/, shapes/, photos/")
     p.add_argument("--output", required=True, metavar="DIR", help="checkpoints, state and log go here")
     p.add_argument("--resume", action="store_true", help="go on from the state in --output")
@@ -246,6 +250,9 @@ def build_parser() -> argparse.ArgumentParser:
                    "loss term such as audio-point; autoencode: codebook; diffuse: alignment or attention)")  # fmt: skip
     p.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     p.set_defaults(run=train)
+
+    pretrained.add_command(commands)
+    data_command.add_command(commands, count)
 
     p = commands.add_parser("evaluate", help="measure on a split of a data set")
     p.add_argument("what", choices=EVALUATIONS)

@@ -1,6 +1,7 @@
 """Files appear whole or not at all."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,3 +26,23 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary folder beside `path` to fill; renamed to `path` on success, removed on failure.
+
+    Raises InputError where `path` already holds something, or the place cannot be written.
+    """
+    path = Path(path).resolve()
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} already holds something; expected a new or empty folder: name another one")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        os.replace(temporary, path)  # an empty folder gives way
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror}); choose a place that can be written") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,15 +1,20 @@
 """The one place where configurations become modules, and checkpoints become trained modules."""
 
 import math
+from dataclasses import fields
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from audio2shape_core import checkpoint
-from audio2shape_core.alignment.audio_encoder import LogMel, LogMelEncoder
-from audio2shape_core.alignment.image_encoder import SmallImageEncoder
+from audio2shape_core.alignment.audio_encoder import AudioEncoder, LogMel, LogMelEncoder
+from audio2shape_core.alignment.clip_encoder import build_clip
+from audio2shape_core.alignment.image_encoder import ImageEncoder, SmallImageEncoder
 from audio2shape_core.alignment.point_encoder import PointFeatures, PointNetEncoder
+from audio2shape_core.alignment.pretrained import CLIP, WAV2CLIP, find
 from audio2shape_core.alignment.tri_encoder import TriEncoder
+from audio2shape_core.alignment.wav2clip_encoder import build_wav2clip
+from audio2shape_core.errors import InputError
 from audio2shape_core.generation.denoiser import DenoiserBlock, PlainBlock, Stage, UNetDenoiser
 from audio2shape_core.generation.gaussian_bottleneck import GaussianBottleneck
 from audio2shape_core.generation.quantizer import VectorQuantizer
@@ -44,15 +49,34 @@ def build_judge(widths: tuple[int, ...], num_classes: int) -> nn.Sequential:
     return nn.Sequential(build_point_encoder(widths, 256), Scale(16.0), nn.Linear(256, num_classes))
 
 
-def build_tri_encoder(config: AlignmentConfig, classes: tuple[str, ...]) -> TriEncoder:
+def build_audio_encoder(config: AlignmentConfig, *, pretrained: bool) -> AudioEncoder:
+    if config.audio_encoder == "wav2clip":
+        return build_wav2clip(find(config.pretrained, WAV2CLIP) if pretrained else None)
     log_mel = LogMel(sample_rate=config.sample_rate, n_fft=config.n_fft, hop=config.hop, num_mels=config.num_mels)
-    audio = LogMelEncoder(
+    return LogMelEncoder(
         log_mel=log_mel, widths=config.audio_widths, num_tokens=config.num_tokens, token_dim=config.token_dim,
         embed_dim=config.embed_dim,
     )  # fmt: skip
-    image = SmallImageEncoder(widths=config.image_widths, embed_dim=config.embed_dim)
-    point = build_point_encoder(config.point_widths, config.embed_dim)
-    return TriEncoder(audio=audio, image=image, point=point, embed_dim=config.embed_dim, classes=classes)
+
+
+def build_image_encoder(config: AlignmentConfig, *, pretrained: bool) -> ImageEncoder:
+    if config.image_encoder == "clip":
+        return build_clip(find(config.pretrained, CLIP) if pretrained else None)
+    return SmallImageEncoder(widths=config.image_widths, embed_dim=config.embed_dim)
+
+
+def build_tri_encoder(config: AlignmentConfig, classes: tuple[str, ...], *, pretrained: bool = True) -> TriEncoder:
+    """The three encoders and their class anchors.
+
+    `pretrained=False` leaves frozen encoders without weights, on the meta device, for a checkpoint to bring them.
+    Raises InputError where those weights are asked for and not there.
+    """
+    return TriEncoder(
+        audio=build_audio_encoder(config, pretrained=pretrained),
+        image=build_image_encoder(config, pretrained=pretrained),
+        point=build_point_encoder(config.point_widths, config.embed_dim),
+        embed_dim=config.embed_dim, classes=classes,
+    )  # fmt: skip
 
 
 def build_autoencoder(config: AutoencoderConfig, *, quantized: bool = True) -> PointCloudVQVAE:
@@ -64,11 +88,14 @@ def build_autoencoder(config: AutoencoderConfig, *, quantized: bool = True) -> P
         blocks=attention_stack(c.width, c.num_heads, c.encoder_depth), num_tokens=c.num_tokens,
         latent_dim=c.latent_dim if quantized else 2 * c.latent_dim,
     )  # fmt: skip
-    fine = c.width // 2
+    # Tokens double twice on the way to points, or less often where they are nearly as many as the points.
+    per_token = c.num_points // c.num_tokens
+    doublings = [(c.width, c.width), (c.width, c.width // 2)][: per_token.bit_length() - 1]
     decoder = CloudDecoder(
         blocks=attention_stack(c.width, c.num_heads, c.decoder_depth), width=c.width, num_tokens=c.num_tokens,
-        upsampling=nn.Sequential(Upsample(c.width, c.width, 2), Upsample(c.width, fine, 2)), head_width=fine,
-        points_per_token=c.num_points // (4 * c.num_tokens), latent_dim=c.latent_dim,
+        upsampling=nn.Sequential(*(Upsample(i, o, 2) for i, o in doublings)),
+        head_width=doublings[-1][1] if doublings else c.width,
+        points_per_token=per_token >> len(doublings), latent_dim=c.latent_dim,
     )  # fmt: skip
     if quantized:
         bottleneck = VectorQuantizer(
@@ -99,15 +126,24 @@ def build_denoiser(config: DenoiserConfig, *, num_tokens: int, latent_dim: int, 
 
 
 def read_config(cls, stored: dict):
-    """A frozen configuration from JSON, whose lists were tuples."""
+    """A frozen configuration from JSON, whose lists were tuples.
+
+    What an older checkpoint did not know yet takes its default. Raises InputError for what only a newer one knows.
+    """
+    unknown = set(stored) - {field.name for field in fields(cls)}
+    if unknown:
+        raise InputError(
+            f"the checkpoint was made by another version of audio2shape ({', '.join(sorted(unknown))} unknown); "
+            "expected one of this version: update audio2shape, or retrain"
+        )
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
 
 
 def load_tri_encoder(path: Path) -> tuple[TriEncoder, AlignmentConfig, checkpoint.Checkpoint]:
     stored = checkpoint.load(path, "alignment")
     config = read_config(AlignmentConfig, stored.config)
-    model = build_tri_encoder(config, tuple(stored.info["classes"]))
-    model.load_state_dict(stored.tensors)
+    model = build_tri_encoder(config, tuple(stored.info["classes"]), pretrained=False)
+    model.load_state_dict(stored.tensors, assign=True)
     return model.eval(), config, stored
 
 

@@ -1,12 +1,17 @@
 """Presets: everything that sizes a model or its training, as frozen data (DESIGN section 3)."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+
+from audio2shape_core.errors import InputError
 
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """Sizes of the three encoders (paper III-A)."""
+    """Kinds and sizes of the three encoders (paper III-A)."""
 
+    audio_encoder: str = "log_mel"  # ours, or "wav2clip": the paper's, frozen
+    image_encoder: str = "small"  # ours, or "clip": the paper's ViT-B/32, frozen
+    pretrained: str = ""  # folder of the frozen encoders' weights; training needs it, checkpoints carry what it held
     sample_rate: int = 16_000  # Hz
     window_s: float = 4.0  # length of sound the encoder is shown
     num_mels: int = 64
@@ -19,6 +24,11 @@ class AlignmentConfig:
     num_tokens: int = 8  # audio tokens along time: one key would make cross-attention a constant
     token_dim: int = 256
     embed_dim: int = 512
+
+    def __post_init__(self) -> None:
+        for name, kinds in (("audio_encoder", ("log_mel", "wav2clip")), ("image_encoder", ("small", "clip"))):
+            if getattr(self, name) not in kinds:
+                raise InputError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(kinds)}")
 
 
 @dataclass(frozen=True)
@@ -80,8 +90,45 @@ class Preset:
     judge: TrainingConfig = TrainingConfig(1500, 64, 1e-3, 1e-2)
 
     def to_dict(self) -> dict:
-        """The preset as plain JSON-able data, as checkpoints carry it."""
-        return asdict(self)
+        """The preset as plain JSON-able data, as checkpoints carry it: without where pretrained weights were."""
+        stored = asdict(self)
+        del stored["alignment"]["pretrained"]
+        return stored
+
+    def with_pretrained(self, folder: str) -> "Preset":
+        """The same preset, taking the weights of frozen encoders from `folder`."""
+        return replace(self, alignment=replace(self.alignment, pretrained=folder))
 
 
-PRESETS = {"tiny": Preset("tiny")}
+# An epoch of the paper, in samples. Its data is not published; ours has about as many training clips and shapes, and
+# the loop draws class-balanced batches, for which only the number of steps means anything.
+EPOCH = 2500
+
+
+def steps_of(epochs: int, batch_size: int) -> int:
+    """Training steps of so many epochs: paper IV-A counts in those."""
+    return epochs * -(-EPOCH // batch_size)
+
+
+# The paper's own system, for a GPU (IV-A): frozen encoders, latents of 2048 x 512 in two codebooks of dimension 256, a
+# denoiser of about 150 M parameters. Where the paper is silent (widths, depths, the VAE's batch and rate) the choice
+# is ours. With both teachers frozen, `align` only places the class anchors between them; `distill` trains the points.
+PAPER = Preset(
+    "paper",
+    alignment=AlignmentConfig(
+        audio_encoder="wav2clip", image_encoder="clip", image_size=224, token_dim=512, point_widths=(128, 256, 512)
+    ),
+    autoencoder=AutoencoderConfig(
+        num_tokens=2048, latent_dim=512, num_codebooks=2, codebook_size=1024, encoder_widths=(128, 256, 512),
+        width=512, num_heads=8, encoder_depth=4, decoder_depth=6,
+    ),
+    # No width below the latent's 512: noise, which velocity holds, cannot pass through fewer channels than it has.
+    denoiser=DenoiserConfig(patch=1, widths=(512, 640, 768), depths=(1, 2, 2), num_heads=8),
+    align=TrainingConfig(steps_of(20, 64), 64, 5e-4, 1e-4),
+    distill=TrainingConfig(steps_of(100, 64), 64, 5e-4, 1e-4),
+    autoencode=TrainingConfig(steps_of(200, 16), 16, 5e-4, 1e-4),
+    diffuse=TrainingConfig(steps_of(200, 16), 16, 1e-4, 1e-2),
+    judge=TrainingConfig(steps_of(100, 64), 64, 5e-4, 1e-4),
+)  # fmt: skip
+
+PRESETS = {"tiny": Preset("tiny"), "paper": PAPER}

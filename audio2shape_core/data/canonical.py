@@ -16,6 +16,7 @@ KNOWN_YAW = {
     "fg": {"airplane": 180, "helicopter": 180},
     "torcs": {"car": 0},
     "railyard": {"train": 0},
+    "made": dict.fromkeys(procedural_labels(), 0),  # what `data build` made is in the canonical frame already
 }  # fmt: skip
 # Classes whose heading does not matter: they are (nearly) the same from all sides.
 ROUND = ("bottle", "bell", "bowl", "cup")
