@@ -13,7 +13,7 @@ import numpy as np
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 
-from audio2shape_core.audio import AudioRing, Window, resample, rms_dbfs
+from audio2shape_core.audio import AudioRing, Window, rms_dbfs
 from audio2shape_core.errors import InputError
 from audio2shape_ros.audio_formats import (
     PCM_CODINGS,
@@ -25,7 +25,6 @@ from audio2shape_ros.audio_formats import (
 )  # fmt: skip
 from audio2shape_ros.parameters import Settings
 
-MODEL_RATE = 16_000
 RING_S = 12.0  # longer than the longest window
 GAP_S = 0.25  # beyond the jitter of receive times: sound was lost
 JUMP_S = 1.0  # the stream went elsewhere, for instance a bag that started again
@@ -104,13 +103,12 @@ class AudioInput:
                 self._node.destroy_subscription(subscription)
         self._infos, self._subscription = [], None
 
-    def window(self, seconds: float) -> Window | None:
-        """The newest sound at 16 kHz, with its times on the node's clock; None before any arrived."""
+    def window(self, seconds: float) -> tuple[Window, int] | None:
+        """The newest sound with its times on the node's clock, and its sample rate; None before any arrived."""
         ring = self.ring
         if ring is None or not len(ring):
             return None
-        held = ring.last(seconds)
-        return Window(resample(held.samples, ring.sample_rate, MODEL_RATE), held.start, held.end)
+        return ring.last(seconds), ring.sample_rate
 
     def _follow_publishers(self) -> None:
         """Subscribe with the type and reliability that the publishers of `audio` offer, again whenever that changes."""

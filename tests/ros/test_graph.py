@@ -20,6 +20,8 @@ from std_srvs.srv import SetBool, Trigger
 from audio2shape_ros.conversions import from_cloud
 from audio2shape_ros.images import rgb_to_image
 
+LOAD = None  # the real model, untrained
+
 
 def test_sound_becomes_a_cloud_and_a_record(client, microphone):
     clouds = client.collect(PointCloud2, f"{NODE}/points", LATCHED)
@@ -194,24 +196,3 @@ def test_detection_markers_and_timings_go_with_the_shape(client, microphone):
     assert detection.results[0].hypothesis.class_id == shapes[-1].labels[0]
     client.wait_for(lambda: markers and markers[-1].markers[0].header == shapes[-1].header, "its markers", 5)
     assert latencies[-1].data > 0
-
-
-def test_mp3_is_refused_with_a_remedy(client, start):
-    process = start(remaps={"__ns": "/mp3"})
-    data = client.node.create_publisher(AudioData, "/mp3/audio", 10)
-    statuses = []
-    client.node.create_subscription(
-        DiagnosticArray, "/diagnostics",
-        lambda a: statuses.extend(s for s in a.status if s.name == "mp3/audio2shape: audio input"), 10,
-    )  # fmt: skip
-    frame = b"\xff\xfb\x90\x64" + bytes(413)
-
-    def refused():
-        data.publish(AudioData(data=frame))
-        return statuses and statuses[-1].level == DiagnosticStatus.ERROR and "capture_wave" in statuses[-1].message
-
-    client.wait_for(refused, "the remedy in diagnostics")
-    response = client.call(Trigger, "/mp3/audio2shape/generate", Trigger.Request())
-    assert not response.success
-    assert "mp3" in response.message
-    assert process.alive()
