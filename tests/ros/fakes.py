@@ -89,3 +89,13 @@ def load_unless_marked(options: ModelOptions) -> FakeModel:
     if Path(options.weights_dir).exists():
         os.kill(os.getpid(), signal.SIGKILL)
     return FakeModel()
+
+
+def load_slowly(options: ModelOptions) -> FakeModel:
+    """Tells its process id in the file weights_dir, and is loaded when there is one of the same name with .go."""
+    told = Path(options.weights_dir)
+    told.with_suffix(".part").write_text(str(os.getpid()))
+    told.with_suffix(".part").rename(told)
+    while not told.with_suffix(".go").exists():
+        time.sleep(0.01)
+    return FakeModel()

@@ -1,5 +1,8 @@
 """What the tests of a running node share."""
 
+import time
+from pathlib import Path
+
 import numpy as np
 from audio_common_msgs.msg import AudioDataStamped, AudioInfo
 from builtin_interfaces.msg import Time
@@ -41,21 +44,49 @@ class Microphone:
         self._node.destroy_publisher(self._publisher)
 
 
-def diagnostics(client) -> dict[str, DiagnosticStatus]:
-    """The next /diagnostics of the node."""
-    arrays = []
-    subscription = client.node.create_subscription(DiagnosticArray, "/diagnostics", arrays.append, 10)
-    client.wait_for(lambda: arrays, "diagnostics")
+def diagnostics(client, node: str = NODE) -> dict[str, DiagnosticStatus]:
+    """The next /diagnostics of a node, by task."""
+    arrays, name = [], node.lstrip("/")
+
+    def keep(array: DiagnosticArray) -> None:
+        if array.status[0].name.startswith(f"{name}: "):
+            arrays.append(array)
+
+    subscription = client.node.create_subscription(DiagnosticArray, "/diagnostics", keep, 10)
+    client.wait_for(lambda: arrays, f"diagnostics of {node}")
     client.node.destroy_subscription(subscription)
     return {status.name.split(": ")[1]: status for status in arrays[-1].status}
+
+
+def values(status: DiagnosticStatus) -> dict[str, str]:
+    return {pair.key: pair.value for pair in status.values}
+
+
+def model_pid(client, node: str = NODE) -> int:
+    """The model's process, once it runs."""
+    told = client.wait_for(lambda: values(diagnostics(client, node)["model"]).get("process"), "the model's process")
+    return int(told)
+
+
+def gone(pid: int, seconds: float = 10.0) -> bool:
+    """Whether a process ends in time; one that waits to be reaped has ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def hearing(client) -> bool:
     return diagnostics(client)["audio input"].level == DiagnosticStatus.OK
 
 
-def generate(client) -> Trigger.Response:
-    return client.call(Trigger, f"{NODE}/generate", Trigger.Request())
+def generate(client, node: str = NODE) -> Trigger.Response:
+    return client.call(Trigger, f"{node}/generate", Trigger.Request())
 
 
 def stamp_s(stamp: Time) -> float:

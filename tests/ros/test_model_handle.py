@@ -10,6 +10,7 @@ from pathlib import Path
 import fakes
 import numpy as np
 import pytest
+from graph import gone
 
 from audio2shape_core.errors import Cancelled, InputError
 from audio2shape_ros.model_handle import ModelHandle
@@ -30,19 +31,6 @@ def job(seed: int = 0, progress=None, cancelled: threading.Event | None = None, 
 
 def make(handle: ModelHandle, *arguments, **fields):
     return handle.make(job(*arguments, **fields), on_coarse=lambda shape: None)
-
-
-def gone(pid: int, seconds: float = 10.0) -> bool:
-    """Whether a process ends in time; one that waits to be reaped has ended."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except FileNotFoundError:
-            return True
-        time.sleep(0.01)
-    return False
 
 
 @pytest.fixture(scope="module")
