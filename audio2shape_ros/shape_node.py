@@ -303,6 +303,8 @@ def main(arguments: list[str] | None = None, *, load: Callable[[ModelOptions], o
     except KeyboardInterrupt:
         pass
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second one would only interrupt the tidying up
+            signal.signal(number, signal.SIG_IGN)
         node._stop()
         executor.shutdown()
         node.destroy_node()
