@@ -6,21 +6,15 @@ import signal
 import time
 
 import fakes
-import numpy as np
 import pytest
 import soundfile
 from audio2shape_ros.action import GenerateShape
 from audio2shape_ros.msg import ShapeHypothesis
 from audio_common_msgs.msg import AudioData, AudioInfo
 from diagnostic_msgs.msg import DiagnosticStatus
-from graph import LATCHED, NODE, Microphone, diagnostics, generate, gone, hearing, model_pid, set_parameters, values
+from graph import LATCHED, NODE, Camera, Microphone, diagnostics, generate, gone, hearing, model_pid, values
 from rclpy.action import ActionClient
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import CameraInfo, Image
 from sounds import RATE, pcm16, tone
-from std_msgs.msg import Header
-
-from audio2shape_ros.images import rgb_to_image
 
 
 @pytest.fixture
@@ -160,33 +154,3 @@ def test_a_coding_nobody_knows_is_refused_with_a_remedy(client, start):
     response = generate(client, "/opus/audio2shape")
     assert not response.success
     assert "opus" in response.message
-
-
-class Camera:
-    """Publishes an image, its calibration and a depth image of a wall."""
-
-    DISTANCE_M = 3.0
-    K = (110.0, 0.0, 63.5, 0.0, 110.0, 47.5, 0.0, 0.0, 1.0)
-
-    def __init__(self, client) -> None:
-        self._node = client.node
-        qos = qos_profile_sensor_data
-        self._publishers = [
-            client.node.create_publisher(kind, topic, qos)
-            for kind, topic in ((Image, "/image"), (CameraInfo, "/camera_info"), (Image, "/depth"))
-        ]
-        self._pixels = np.full((96, 128, 3), 200, np.uint8)
-        self._depth = np.full((96, 128), 1000 * self.DISTANCE_M, "<u2").tobytes()
-        self._timer = client.node.create_timer(0.1, self._show)
-
-    def _show(self) -> None:
-        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id="camera_optical_frame")
-        images, infos, depths = self._publishers
-        images.publish(rgb_to_image(self._pixels, header))
-        infos.publish(CameraInfo(header=header, width=128, height=96, k=self.K, distortion_model="plumb_bob"))
-        depths.publish(Image(header=header, width=128, height=96, encoding="16UC1", step=256, data=self._depth))
-
-    def stop(self) -> None:
-        self._node.destroy_timer(self._timer)
-        for publisher in self._publishers:
-            self._node.destroy_publisher(publisher)
