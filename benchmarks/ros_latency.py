@@ -130,14 +130,19 @@ class Robot:
         assert self.spin(GIVE_UP_S, future.done), "the node does not answer"
         assert all(result.successful for result in future.result().results), future.result()
 
-    def generate(self) -> None:
+    def warm_up(self) -> None:
+        """Until the node has made a shape on request."""
         from std_srvs.srv import Trigger
 
         client = self.node.create_client(Trigger, "audio2shape/generate")
         client.wait_for_service()
-        future = client.call_async(Trigger.Request())
-        assert self.spin(GIVE_UP_S, future.done), "the node does not answer"
-        assert future.result().success, future.result().message
+        end = time.monotonic() + GIVE_UP_S
+        while time.monotonic() < end:
+            self.spin(1.0)
+            future = client.call_async(Trigger.Request())
+            if self.spin(GIVE_UP_S, future.done) and future.result().success:
+                return
+        sys.exit("ros_latency: the node makes no shape; its log is above")
 
     def active(self) -> bool:
         from lifecycle_msgs.srv import GetState
@@ -159,8 +164,7 @@ def measure(robot: Robot, runs: int) -> tuple[dict, tuple[float, float]]:
     if not robot.spin(GIVE_UP_S, robot.active):
         sys.exit("ros_latency: the node did not become active; its log is above")
     robot.play(robot.sound)
-    robot.spin(3)
-    robot.generate()  # answered when it has warmed up
+    robot.warm_up()
     after_onset, after_window, stages = [], [], []
     for _ in range(runs):
         robot.play(None)
@@ -218,7 +222,7 @@ def main() -> None:
         result, (start, end) = measure(robot, arguments.runs)
     finally:
         process.send_signal(2)
-        process.wait(30)
+        process.wait(120)
         rclpy.try_shutdown()
     times = json.loads(report.read_text())
     report.unlink()

@@ -76,22 +76,23 @@ def test_the_bag_holds_what_was_sent(bag, types):
 
 
 def test_one_bag_and_one_seed_give_one_cloud(bag, start, client):
-    process = start(parameters={"trigger.mode": "onset", "trigger.listen_s": 1.0, "diffusion.seed": 7})
+    onset = {"trigger.mode": "onset", "trigger.listen_s": 1.0, "trigger.period_s": 0.1, "diffusion.seed": 7}
+    process = start(parameters=onset)
     client.wait_for(lambda: client.state() == "active", "the active state")
     shapes = client.collect(ShapeHypothesis, "/audio2shape/shape", 10)
-    for _ in range(2):
-        before = len(shapes)
+    for played in (1, 2):
         play(client, bag)
-        client.wait_for(lambda before=before: len(shapes) > before, "the shape", 20)
-        time.sleep(0.5)
-    assert len(shapes) % 2 == 0
-    half = len(shapes) // 2
-    for first, second in zip(shapes[:half], shapes[half:]):
+        client.wait_for(lambda played=played: len(shapes) == 2 * played, "an early and a later shape", 20)
+    early, later = shapes[:2]
+    assert 1.0 < stamp_s(early.audio_end) - stamp_s(early.audio_start) < 1.2
+    assert stamp_s(later.audio_end) - stamp_s(later.audio_start) > 2.0
+    assert abs(stamp_s(early.audio_start) - stamp_s(later.audio_start)) < 0.02
+    for first, second in zip(shapes[:2], shapes[2:]):
         assert bytes(first.cloud.data) == bytes(second.cloud.data)
         assert (first.header, first.audio_start) == (second.header, second.audio_start)  # the bag's time, not ours
     assert set_parameters(client, diffusion__seed=8).successful
     play(client, bag)
-    client.wait_for(lambda: len(shapes) > 2 * half, "the shape of another seed", 20)
-    assert bytes(shapes[-1].cloud.data) != bytes(shapes[half - 1].cloud.data)
+    client.wait_for(lambda: len(shapes) == 6, "shapes of another seed", 20)
+    assert bytes(shapes[4].cloud.data) != bytes(early.cloud.data)
     assert values(diagnostics(client)["audio input"])["stamps"] == "header"
     assert process.alive()
