@@ -3,14 +3,14 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from audio2shape_ros.msg import ShapeHypothesis
 from audio2shape_ros.srv import SaveShape
-from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from graph import LATCHED, NODE, diagnostics, generate, set_parameters, stamp_s
+from audio_common_msgs.msg import AudioDataStamped, AudioInfo
+from graph import LATCHED, NODE, diagnostics, generate, model_pid, set_parameters, stamp_s
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from sounds import RATE
@@ -49,6 +49,14 @@ def test_sound_becomes_a_cloud_and_a_record(client, microphone):
     low, high = (f([table[c] for c in "xyz"], axis=1) for f in (np.min, np.max))
     size = [shape.size.x, shape.size.y, shape.size.z]  # without a camera the frame is upright, so the boxes agree
     np.testing.assert_allclose(high - low, size, rtol=1e-3)
+
+
+def test_only_the_models_process_loads_torch(client, process):
+    def libraries(pid: int) -> str:
+        return Path(f"/proc/{pid}/maps").read_text()
+
+    assert "libtorch" in libraries(model_pid(client))
+    assert "libtorch" not in libraries(process.process.pid)
 
 
 def test_late_joiner_in_another_process_gets_the_last_cloud(client, microphone):
