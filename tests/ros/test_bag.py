@@ -70,7 +70,7 @@ def test_the_bag_holds_what_was_sent(bag, types):
         sent = [types.deserialize_cdr(data, c.msgtype) for c, _, data in reader.messages() if c.topic == "/audio"]
     pcm = np.concatenate([np.frombuffer(m.audio.data.tobytes(), "<i2") for m in sent])
     stamps = np.array([stamp_s(m.header.stamp) for m in sent])
-    assert (np.diff(stamps) > 0).all()
+    assert np.diff(stamps).min() > 0
     assert np.abs(pcm).max() > 9000
     assert np.abs(pcm[: RATE // 2]).max() < 100
 
