@@ -100,7 +100,8 @@ class CameraInput:
         image = self._nearest(images, when, "image")
         if image is None:
             return None
-        return Snapshot(image, info, self._nearest(depths, Time.from_msg(image.header.stamp).nanoseconds * 1e-9, "depth"))
+        depth = self._nearest(depths, Time.from_msg(image.header.stamp).nanoseconds * 1e-9, "depth")
+        return Snapshot(image, info, depth)
 
     def _nearest(self, messages: list, when: float, what: str):
         stamped = [(abs(Time.from_msg(m.header.stamp).nanoseconds * 1e-9 - when), m) for m in messages]

@@ -22,8 +22,8 @@ from audio2shape_ros.requests import (
     GaussianArrays,
     ModelInfo,
     ModelOptions,
-    OutOfMemory,
     Outcome,
+    OutOfMemory,
     Request,
 )
 
@@ -58,7 +58,7 @@ def make_shape(
         if not out_of_memory(error):
             raise
         free_memory()
-        raise OutOfMemory("out of memory: lower shape.num_points or refine.iterations, or set device to cpu") from None
+        raise OutOfMemory("out of memory: lower shape.num_points, or set device to cpu") from None
     return replace(outcome, notice=f"out of memory: made again with {small.num_points} points, without refinement")
 
 
@@ -73,9 +73,10 @@ def attempt(
             progress(stage, step, total)
 
     watch("decode", 1, 1)
+    waveform = resample(request.waveform, request.sample_rate, SAMPLE_RATE)
     generation = model.generate(
-        resample(request.waveform, request.sample_rate, SAMPLE_RATE), seed=request.seed, steps=request.steps, guidance=request.guidance,
-        num_points=request.num_points, progress=watch,
+        waveform, seed=request.seed, steps=request.steps, guidance=request.guidance, num_points=request.num_points,
+        progress=watch,
     )  # fmt: skip
     shape, refined, rendering = generation.shape, False, None
     timings = {stage: ms for stage, ms in generation.timings_ms.items() if stage != "total"}

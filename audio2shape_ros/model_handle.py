@@ -26,7 +26,7 @@ ERRORS: dict[str, type[Exception]] = dict(model_process.KINDS)
 class ModelHandle:
     """One model in a process of its own.
 
-    `start` and `stop` may be called from any thread, `make`, `save` and `tend` from several, one of them at a time talks.
+    All methods may be called from any thread; of `start`, `make`, `save` and `tend` one at a time talks to the process.
     `log(text)` gets what the operator should know.
     """
 
@@ -110,8 +110,8 @@ class ModelHandle:
     def make(self, job: Job, on_coarse: Callable[[Shape], None]) -> Outcome:
         """Have a shape made.
 
-        Raises Cancelled after `job.cancelled` is set or `stop`; InputError, DeadlineMissed and OutOfMemory as generation
-        does; ModelFailed for everything else, a death of the process included.
+        Raises Cancelled after `job.cancelled` is set or `stop`; InputError, DeadlineMissed and OutOfMemory as
+        generation does; ModelFailed for everything else, a death of the process included.
         """
         with self._talking:
             self._check_running()

@@ -1,7 +1,7 @@
 """MP3 that arrives in pieces, decoded as it comes: what ros-drivers' audio_capture sends unless told otherwise.
 
-Frames (ISO 11172-3, 13818-3; layer III) are cut out of the bytes here and decoded by libsndfile, a few at a time. A frame
-may refer to bits of earlier ones and overlaps the one before, so some old frames are decoded again with the new.
+Frames (ISO 11172-3, 13818-3; layer III) are cut out of the bytes here and decoded by libsndfile, a few at a time. A
+frame may refer to bits of earlier ones and overlaps the one before, so some old frames are decoded again with the new.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Mp3Stream:
     def __init__(self) -> None:
         if "MP3" not in soundfile.available_formats():
             raise InputError(
-                "the microphone sends mp3, which the installed libsndfile cannot decode: run `pip install soundfile`, or "
-                "start the microphone with capture_wave.launch.xml or its parameter format:=wave"
+                "the microphone sends mp3, which the installed libsndfile cannot decode: run `pip install soundfile`, "
+                "or start the microphone with capture_wave.launch.xml or its parameter format:=wave"
             )
         self._rest = b""
         self._useless = 0  # bytes since the last frame
@@ -139,5 +139,5 @@ class Mp3Stream:
                 self.sample_rate = file.samplerate
                 samples = file.read(dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
-            raise InputError(f"mp3 that libsndfile cannot decode ({error}): start the microphone with format:=wave") from error
+            raise InputError(f"mp3 that cannot be decoded ({error}): start the microphone with format:=wave") from error
         return samples[-round(seconds * self.sample_rate) :]

@@ -2,7 +2,8 @@
 
 configure loads the model in a process of its own, activate opens the inputs and starts the worker, deactivate ends the
 model's process so that its memory comes back. The node itself only connects: audio_input and camera_input store what
-arrives, trigger decides when, worker and model_handle have shapes made, outputs publishes them, servers answers requests.
+arrives, trigger decides when, worker and model_handle have shapes made, outputs publishes them, servers answers
+requests.
 """
 
 from __future__ import annotations

@@ -9,15 +9,15 @@ import numpy as np
 from audio2shape_core.audio import OnsetDetector
 from audio2shape_ros.parameters import Settings
 
-LEAD_S = 0.05  # of sound before an onset that belongs to it; more of it is silence, and was measured to mislead the model
+LEAD_S = 0.05  # of sound before an onset that belongs to it; more of it is silence, which misleads the model
 SHORTEST_S = 0.5  # of sound to make a shape of, and of more sound to make another
 
 
 class Trigger:
     """Modes of trigger.mode: continuous, onset, on_demand. Called from one thread at a time.
 
-    After an onset there is a first shape when trigger.listen_s were heard, or at once when the sound ends; and if it goes
-    on, a better founded one when it ends or audio.window_s were heard: how a sound decays tells a guitar from a saxophone.
+    After an onset there is a first shape when trigger.listen_s were heard, or at once when the sound ends; and if it
+    goes on, a better founded one when it ends or audio.window_s were heard: its decay tells a guitar from a saxophone.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -3,8 +3,8 @@
 
     .venv/bin/python scripts/ros_workspace.py -- python benchmarks/ros_soak.py --minutes 10 --json out/ros-soak.json
 
-Real-time audio in 20 ms messages, a sound every few seconds, on the weights that ship. Memory is the resident set of the
-node's process and of the model's; growth is counted from the end of the warm-up.
+Real-time audio in 20 ms messages, a sound every few seconds, on the weights that ship. Memory is the resident set of
+the node's process and of the model's; growth is counted from the end of the warm-up.
 """
 
 from __future__ import annotations

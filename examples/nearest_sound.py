@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Where is the thing that was just heard? A node that uses what audio2shape publishes: python3 examples/nearest_sound.py"""
+"""Where is the thing that was just heard? What a node does with audio2shape's messages."""
 
 import math
 
@@ -12,7 +12,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 class NearestSound(Node):
     def __init__(self) -> None:
         super().__init__("nearest_sound")
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # the last shape, however late we join
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # also what was before us
         self.create_subscription(ShapeHypothesis, "audio2shape/shape", self.on_shape, latched)
 
     def on_shape(self, shape: ShapeHypothesis) -> None:
@@ -20,10 +20,8 @@ class NearestSound(Node):
             return  # cleared, or not sure enough to act on
         p = shape.pose.position
         metric = shape.scale_source == ShapeHypothesis.SCALE_DEPTH  # else the distance is the label's usual one
-        self.get_logger().info(
-            f"{shape.labels[0]} ({shape.confidence:.0%}), {'' if metric else 'about '}{math.hypot(p.x, p.y, p.z):.1f} m "
-            f"away in {shape.header.frame_id}, {max(shape.size.x, shape.size.y, shape.size.z):.2f} m large"
-        )
+        where = f"{'' if metric else 'about '}{math.hypot(p.x, p.y, p.z):.1f} m away in {shape.header.frame_id}"
+        self.get_logger().info(f"{shape.labels[0]} ({shape.confidence:.0%}), {where}")
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ def start(module: str, **parameters) -> subprocess.Popen:
 
 
 def receive(children: list[subprocess.Popen], *, refined: bool) -> tuple[ShapeHypothesis, float]:
-    """Of the first two shapes, the one that heard more of the sound, refined ones first; and when it arrived, seconds."""
+    """Of the first two shapes, refined ones first, the one that heard more; and when it arrived, seconds."""
     received: list[tuple[ShapeHypothesis, float]] = []
     node = Node("ros_demo")
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -121,7 +121,8 @@ def main() -> int:
     stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
     report = {
         "label": message.labels[0], "confidence": round(message.confidence, 4), "points": message.cloud.width,
-        "heard_s": round(heard_s(message), 2), "fields": [field.name for field in message.cloud.fields], "frame_id": message.header.frame_id, "stamp": stamp,
+        "heard_s": round(heard_s(message), 2), "fields": [field.name for field in message.cloud.fields],
+        "frame_id": message.header.frame_id, "stamp": stamp,
         "window_end_to_reception_ms": round(1000 * (received - stamp), 1), "refined": message.refined,
         "stage_ms": dict(zip(message.stage_names, [round(ms, 1) for ms in message.stage_ms])),
         "device": message.device, "weights_sha256": message.weights_sha256, "seed": message.seed,

@@ -73,7 +73,7 @@ def test_out_of_memory_gives_less_and_says_so(client, process, ask):
 
 def test_a_publisher_that_starts_again_is_heard_again(client, process, microphone):
     microphone.stop()
-    client.wait_for(lambda: "nothing arrives" in diagnostics(client)["audio input"].message, "the silence in diagnostics")
+    client.wait_for(lambda: "nothing arrives" in diagnostics(client)["audio input"].message, "the silence")
     again = Microphone(client)
     client.wait_for(lambda: hearing(client), "audio again")
     assert generate(client).success

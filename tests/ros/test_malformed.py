@@ -33,7 +33,7 @@ images = st.builds(
 )  # fmt: skip
 compressed = st.builds(
     CompressedImage, format=st.sampled_from(["jpeg", "png", "", "theora"]),
-    data=BYTES | BYTES.map(lambda tail: b"\xff\xd8\xff\xe0" + tail) | BYTES.map(lambda tail: b"\x89PNG\r\n\x1a\n" + tail),
+    data=st.builds(bytes.__add__, st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n"]), BYTES),
 )  # fmt: skip
 infos = st.builds(
     CameraInfo, width=SMALL | ANY_U32, height=SMALL | ANY_U32, d=st.lists(NUMBERS, max_size=14),
@@ -54,6 +54,10 @@ def stamped(data: bytes) -> AudioDataStamped:
     return message
 
 
+def in_words(error: InputError) -> None:
+    assert "expected" in str(error)
+
+
 @ONCE
 @given(images, compressed, infos)
 def test_pictures_are_decoded_or_refused_in_words(image, jpeg, info):
@@ -61,7 +65,7 @@ def test_pictures_are_decoded_or_refused_in_words(image, jpeg, info):
         try:
             assert decode(message).ndim in (2, 3)
         except InputError as error:
-            assert "expected" in str(error)
+            in_words(error)
     for rectified in (True, False):
         try:
             pixels, camera = pinhole(np.zeros((6, 8, 3), np.uint8), info, rectified=rectified)
@@ -77,8 +81,7 @@ def test_sounds_are_decoded_or_refused_in_words(info, messages):
     try:
         stream = PcmStream(PcmFormat(info.sample_rate, info.channels, info.sample_format))
     except InputError as error:
-        assert "expected" in str(error)
-        return
+        return in_words(error)
     for data in messages:
         mono = mix_down(stream.feed(data), -1)
         assert np.isfinite(mono).all()
@@ -94,8 +97,7 @@ def test_portaudio_messages_are_decoded_or_refused_in_words(number, channels, ra
     try:
         frames, _ = decode_portaudio(message)
     except InputError as error:
-        assert "expected" in str(error)
-        return
+        return in_words(error)
     assert np.isfinite(mix_down(frames, -1)).all()
 
 

@@ -124,7 +124,10 @@ def test_an_exception_of_the_model_is_told_and_costs_no_restart(shared):
     assert shared.pid == pid
 
 
-@pytest.mark.parametrize(("seed", "reason"), [(fakes.KILLED, "SIGKILL"), (fakes.CRASHED, "SIGABRT"), (fakes.CUDA, "CUDA")])
+DEATHS = [(fakes.KILLED, "SIGKILL"), (fakes.CRASHED, "SIGABRT"), (fakes.CUDA, "CUDA")]
+
+
+@pytest.mark.parametrize(("seed", "reason"), DEATHS)
 def test_a_death_costs_the_running_request_and_a_restart(handle, seed, reason):
     before = handle.pid
     with pytest.raises(ModelFailed, match=reason):
