@@ -21,6 +21,7 @@ import pytest
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 START_S = 180.0  # importing torch on a busy machine
 BUILT = importlib.util.find_spec("rclpy") is not None and importlib.util.find_spec("audio_common_msgs") is not None
 if not BUILT:
@@ -34,8 +35,8 @@ FAST = {
 
 
 class Process:
-    """A node in a process of its own, its output kept. `shape_node` gets the model of `load`, a function of fakes.py,
-    or for None the real one."""
+    """A node in a process of its own, its output kept. `shape_node` gets the model of `load`, a function of fakes.py;
+    for None it is the installed script with the real model."""
 
     def __init__(
         self, module: str, log: Path, parameters: dict, remaps: dict[str, str] | None, load: str | None
@@ -46,12 +47,13 @@ class Process:
             arguments += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
         for source, target in (remaps or {}).items():
             arguments += ["-r", f"{source}:={target}"]
-        given = f"load=fakes.{load}" if module == "shape_node" and load else ""
+        given = f"load=fakes.{load}" if module == "shape_node" else ""
         code = f"import fakes; from audio2shape_ros.{module} import main; main({given})"
+        command = ["-c", code] if load else [str(SCRIPTS / module)]
         path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", code, *arguments], stdout=file, stderr=subprocess.STDOUT,
+                [sys.executable, *command, *arguments], stdout=file, stderr=subprocess.STDOUT,
                 env={**os.environ, "RCUTILS_LOGGING_BUFFERED_STREAM": "0", "PYTHONPATH": path},
             )  # fmt: skip
 
