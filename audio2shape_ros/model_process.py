@@ -6,9 +6,9 @@
                 ("progress", stage, step, total), ("coarse", Shape)
                 ("made", Outcome, ModelInfo) · ("saved",) · ("failed", kind, text)
 
-It ends when the pipe does. A process of its own, because the thousands of small operations of one shape would otherwise
-fight the node's callbacks for the interpreter lock, and because a crash in native code, an out-of-memory kill or a
-failed CUDA kernel must not take the node along.
+It ends when the pipe does. A process of its own, because a crash in native code, an out-of-memory kill or a failed CUDA
+kernel must not take the node along, because only the end of a process gives all its memory back, and because no step of a
+shape, however long, can hold the interpreter lock that the node's callbacks need.
 """
 
 from __future__ import annotations
