@@ -183,8 +183,9 @@ class ModelHandle:
     def _end(self) -> Exception:
         return ModelFailed(self.problem) if self.wanted else Cancelled()
 
-    @staticmethod
-    def _raise(kind: str, text: str) -> None:
+    def _raise(self, kind: str, text: str) -> None:
+        if kind == "fatal":
+            self._died()
         raise ERRORS.get(kind, ModelFailed)(text)
 
     def _died(self) -> None:

@@ -6,16 +6,15 @@
                 ("progress", stage, step, total), ("coarse", Shape)
                 ("made", Outcome, ModelInfo) · ("saved",) · ("failed", kind, text)
 
-It ends when the pipe does. A process of its own, because a crash in native code, an out-of-memory kill or a failed CUDA
-kernel must not take the node along, because only the end of a process gives all its memory back, and because no step of a
-shape, however long, can hold the interpreter lock that the node's callbacks need.
+It ends when the pipe does, and after a failure of the kind "fatal". A process of its own, because a crash in native code,
+an out-of-memory kill or a failed CUDA kernel must not take the node along, because only the end of a process gives all
+its memory back, and because no step of a shape can then hold the interpreter lock that the node's callbacks need.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from multiprocessing import parent_process
@@ -59,7 +58,7 @@ def end_with_parent() -> None:
 
 
 def serve(pipe: Connection, model: object, what: str, number: int, *rest: object) -> None:
-    """Answer one message. Raises EOFError when the pipe ends, SystemExit when the process is of no more use."""
+    """Answer one message. Raises EOFError when the pipe ends."""
     if what == "cancel":
         return  # it came when the work was done
     try:
@@ -71,11 +70,12 @@ def serve(pipe: Connection, model: object, what: str, number: int, *rest: object
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
     except Exception as error:
-        kind = next((name for name, cls in KINDS if isinstance(error, cls)), "internal")
-        text = str(error) if kind != "internal" else f"{type(error).__name__}: {error}"
-        pipe.send(("failed", kind, text))
-        if beyond_repair(error):
-            sys.exit(1)
+        kind = next((name for name, cls in KINDS if isinstance(error, cls)), None)
+        text = str(error) if kind else f"{type(error).__name__}: {error}"
+        fatal = beyond_repair(error)
+        pipe.send(("failed", "fatal" if fatal else kind or "internal", text))
+        if fatal:
+            os._exit(1)  # at once: what tidies up would only fail too
 
 
 def make(pipe: Connection, model: object, number: int, request: Request) -> tuple:
