@@ -7,8 +7,8 @@
                 ("made", Outcome, ModelInfo) · ("saved",) · ("failed", kind, text)
 
 It ends when the pipe does, and after a failure of the kind "fatal". A process of its own, because a crash in native
-code, an out-of-memory kill or a failed CUDA kernel must not take the node along, because only the end of a process gives
-all its memory back, and because no step of a shape can then hold the interpreter lock that the callbacks need.
+code, an out-of-memory kill or a failed CUDA kernel must not take the node along, because only the end of a process
+gives all its memory back, and because no step of a shape can then hold the interpreter lock that callbacks need.
 """
 
 from __future__ import annotations
