@@ -40,7 +40,8 @@ class Soak:
 
     def __init__(self, node: Node, watched: str = "audio2shape") -> None:
         self._node, self._watched = node, watched
-        self._publisher = node.create_publisher(AudioDataStamped, "/audio", 10)
+        # Deep: after a pause of this process many messages go out at once, and none may be lost on this side.
+        self._publisher = node.create_publisher(AudioDataStamped, "/audio", 500)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._listen, 10)
         self._told: dict[str, dict[str, str]] = {}
         self._counted = threading.Event()
