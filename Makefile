@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 ASSETS := audio2shape_core/assets
 
-.PHONY: help setup demo test ros-setup ros-build ros-demo benchmark lint clean
+.PHONY: help setup demo test ros-setup ros-build ros-demo ros-benchmark ros-soak benchmark lint clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | column -t -s ':'
@@ -39,6 +39,12 @@ ros-build: ros-setup ## build the ROS 2 package into build/ros
 
 ros-demo: ros-build ## node, microphone and camera, listener in separate processes: out/ros-demo.png, out/ros-demo.json
 	$(BIN)/python scripts/ros_workspace.py -- python scripts/ros_demo.py
+
+ros-benchmark: ros-build ## delays of the node over ROS: out/ros-latency.json
+	$(BIN)/python scripts/ros_workspace.py -- python benchmarks/ros_latency.py --json out/ros-latency.json
+
+ros-soak: ros-build ## ten minutes of sound: memory and lost messages, out/ros-soak.json
+	$(BIN)/python scripts/ros_workspace.py -- python benchmarks/ros_soak.py --json out/ros-soak.json
 
 test: .venv/.test ros-build ## every test, ROS graph included
 	$(BIN)/python scripts/ros_workspace.py -- python -m pytest

@@ -112,13 +112,3 @@ def decode_portaudio(message) -> tuple[np.ndarray, int]:
         samples = samples - 128
     whole = len(samples) // checked.channels * checked.channels
     return (samples[:whole] / np.float32(divisor)).reshape(-1, checked.channels), info.rate
-
-
-def looks_like_mp3(data: bytes) -> bool:
-    """Whether bytes begin like an MPEG audio frame: sync word, a layer, a bit rate and a sample rate that exist."""
-    if data[:3] == b"ID3":
-        return True
-    if len(data) < 4 or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:
-        return False
-    version, layer, bitrate, rate = data[1] >> 3 & 3, data[1] >> 1 & 3, data[2] >> 4, data[2] >> 2 & 3
-    return version != 1 and layer != 0 and bitrate not in (0, 15) and rate != 3

@@ -13,28 +13,25 @@ import numpy as np
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 
-from audio2shape_core.audio import AudioRing, Window, resample, rms_dbfs
+from audio2shape_core.audio import AudioRing, Window, rms_dbfs
 from audio2shape_core.errors import InputError
 from audio2shape_ros.audio_formats import (
     PCM_CODINGS,
     PcmFormat,
     PcmStream,
     decode_portaudio,
-    looks_like_mp3,
     mix_down,
 )  # fmt: skip
+from audio2shape_ros.mp3 import Mp3Stream, looks_like_mp3
 from audio2shape_ros.parameters import Settings
 
-MODEL_RATE = 16_000
 RING_S = 12.0  # longer than the longest window
 GAP_S = 0.25  # beyond the jitter of receive times: sound was lost
 JUMP_S = 1.0  # the stream went elsewhere, for instance a bag that started again
 QUEUE = 200  # two seconds of messages at the 100 Hz of a small microphone buffer
 MP3_SUSPICIONS = 3  # messages in a row that start like MP3; PCM does so by chance now and then
 TYPES = {"audio_data_stamped": "AudioDataStamped", "audio_stamped": "AudioStamped", "audio_data": "AudioData"}
-MP3_REMEDY = (
-    "the microphone sends mp3, expected PCM: start it with capture_wave.launch.xml or its parameter format:=wave"
-)
+MP3_CODINGS = ("mp3", "mpeg")
 
 
 def message_type(kind: str) -> Any | None:
@@ -79,7 +76,8 @@ class AudioInput:
         self._lock = threading.Lock()
         self._subscription = None
         self._subscribed: tuple[str, bool] | None = None
-        self._stream: PcmStream | None = None
+        self._stream: PcmStream | Mp3Stream | None = None
+        self._batch_start: float | None = None  # of the first message that waits to be decoded
         self._suspicions = 0
         self.ring: AudioRing | None = None
         self.status = AudioStatus()
@@ -104,13 +102,12 @@ class AudioInput:
                 self._node.destroy_subscription(subscription)
         self._infos, self._subscription = [], None
 
-    def window(self, seconds: float) -> Window | None:
-        """The newest sound at 16 kHz, with its times on the node's clock; None before any arrived."""
+    def window(self, seconds: float) -> tuple[Window, int] | None:
+        """The newest sound with its times on the node's clock, and its sample rate; None before any arrived."""
         ring = self.ring
         if ring is None or not len(ring):
             return None
-        held = ring.last(seconds)
-        return Window(resample(held.samples, ring.sample_rate, MODEL_RATE), held.start, held.end)
+        return ring.last(seconds), ring.sample_rate
 
     def _follow_publishers(self) -> None:
         """Subscribe with the type and reliability that the publishers of `audio` offer, again whenever that changes."""
@@ -193,17 +190,40 @@ class AudioInput:
 
     def _bytes(self, data: Any, start: float | None) -> None:
         data = bytes(data)
+        if self._is_mp3(data):
+            if not isinstance(self._stream, Mp3Stream):
+                self._stream = Mp3Stream()
+                self.ring = None  # what the first messages left there, taken for PCM, was noise
+            self._batch_start = self._batch_start or start
+            try:
+                frames = self._stream.feed(data)
+            except InputError:
+                self._stream = None  # perhaps it is no MP3 after all
+                raise
+            if not len(frames):
+                return
+            rate, start, self._batch_start = self._stream.sample_rate, self._batch_start, None
+            self.status.format = f"MP3 x {frames.shape[1]} at {rate} Hz"
+        else:
+            s = self._settings
+            told = self._info or PcmFormat(s["audio.sample_rate"], s["audio.channels"], s["audio.sample_format"])
+            if not isinstance(self._stream, PcmStream) or self._stream.format != told:
+                self._stream = PcmStream(told)
+            frames, rate = self._stream.feed(data), told.sample_rate
+            self.status.format = str(told)
+        self._frames(frames, rate, start)
+
+    def _is_mp3(self, data: bytes) -> bool:
+        """By what audio_info says, else by what the messages look like. Raises InputError for another coding."""
+        coding = self.status.coding
+        if coding in MP3_CODINGS:
+            return True
+        if coding not in PCM_CODINGS:
+            raise InputError(f"the microphone sends {coding}, expected PCM or mp3: start it with format:=wave")
+        if coding:
+            return False
         self._suspicions = self._suspicions + 1 if looks_like_mp3(data) else 0
-        suspicious = not self.status.coding and self._suspicions >= MP3_SUSPICIONS
-        if self.status.coding not in PCM_CODINGS or suspicious:
-            self.ring = None  # what the first messages left there was noise
-            raise InputError(MP3_REMEDY if suspicious else MP3_REMEDY.replace("mp3", self.status.coding, 1))
-        s = self._settings
-        told = self._info or PcmFormat(s["audio.sample_rate"], s["audio.channels"], s["audio.sample_format"])
-        if self._stream is None or self._stream.format != told:
-            self._stream = PcmStream(told)
-        self.status.format = str(told)
-        self._frames(self._stream.feed(data), told.sample_rate, start)
+        return isinstance(self._stream, Mp3Stream) or self._suspicions >= MP3_SUSPICIONS
 
     def _on_stamped(self, message: Any) -> None:
         self.status.stamp_source = "header"

@@ -1,4 +1,4 @@
-"""The camera: the newest image and its calibration, decoded only when a shape needs them."""
+"""The camera: the newest images, their calibration and depth, decoded only when a shape needs them."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from audio2shape_core.camera import Camera
 from audio2shape_core.errors import InputError
+from audio2shape_ros.depth import depth_scale, image_to_depth
 from audio2shape_ros.images import compressed_to_rgb, image_to_rgb, pinhole
 from audio2shape_ros.parameters import Settings
+from audio2shape_ros.requests import View
 
 KEPT = 8  # recent images, so that the one nearest the sound can be taken
 
 
 @dataclass(frozen=True)
-class View:
-    """What the camera saw. pixels: (H, W, 3) uint8 RGB without distortion; camera: None where it is not calibrated."""
+class Snapshot:
+    """Messages that belong together: image (or compressed), calibration and depth image where there are."""
 
-    pixels: np.ndarray
-    camera: Camera | None
-    frame_id: str
-    stamp: Time
+    image: Image | CompressedImage
+    info: CameraInfo | None
+    depth: Image | None
 
 
 @dataclass
 class CameraStatus:
     images: int = 0
+    depth_images: int = 0
     last_image: float = 0.0  # time.monotonic()
     calibrated: bool = False
     frame_id: str = ""
@@ -43,27 +44,29 @@ class CameraStatus:
 
 
 class CameraInput:
-    """Subscribes to `image` (or `image/compressed`) and `camera_info`; callbacks store, nothing else."""
+    """Subscribes to `image` (or `image/compressed`), `camera_info` and `depth`; callbacks store, nothing else."""
 
     def __init__(self, node, settings: Settings, group) -> None:
         self._node, self._settings = node, settings
         self._compressed = settings["camera.transport"] == "compressed"
         self._topic = node.resolve_topic_name("image/compressed" if self._compressed else "image")
         self._images: deque = deque(maxlen=KEPT)
+        self._depths: deque = deque(maxlen=KEPT)
         self._info: CameraInfo | None = None
         self._lock = threading.Lock()
         self.status = CameraStatus()
         overridable = QoSOverridingOptions.with_default_policies()
+        inputs = (
+            (CompressedImage if self._compressed else Image, self._topic, self._on_image),
+            (CameraInfo, "camera_info", self._on_info),
+            (Image, "depth", self._on_depth),
+        )
         self._subscriptions = [
             node.create_subscription(
-                CompressedImage if self._compressed else Image, self._topic, self._on_image, qos_profile_sensor_data,
-                callback_group=group, qos_overriding_options=overridable,
-            ),
-            node.create_subscription(
-                CameraInfo, "camera_info", self._on_info, qos_profile_sensor_data, callback_group=group,
-                qos_overriding_options=overridable,
-            ),
-        ]  # fmt: skip
+                kind, topic, callback, qos_profile_sensor_data, callback_group=group, qos_overriding_options=overridable
+            )
+            for kind, topic, callback in inputs
+        ]
 
     def close(self) -> None:
         for subscription in self._subscriptions:
@@ -84,17 +87,35 @@ class CameraInput:
             self.status.calibrated = message.k[0] > 0
             self.status.frame_id = message.header.frame_id or self.status.frame_id
 
-    def view(self, when: float) -> View | None:
-        """The image nearest to `when` (seconds, node clock), or None if none is within sync.max_slop_s or usable."""
+    def _on_depth(self, message: Image) -> None:
         with self._lock:
-            images, info = list(self._images), self._info
-        stamped = [(abs(Time.from_msg(m.header.stamp).nanoseconds * 1e-9 - when), m) for m in images]
+            self._depths.append(message)
+            self.status.depth_images += 1
+
+    def snapshot(self, when: float) -> Snapshot | None:
+        """The messages nearest to `when` (seconds, node clock), still encoded: taking them costs an audio callback
+        nothing. None if there is no image within sync.max_slop_s."""
+        with self._lock:
+            images, depths, info = list(self._images), list(self._depths), self._info
+        image = self._nearest(images, when, "image")
+        if image is None:
+            return None
+        depth = self._nearest(depths, Time.from_msg(image.header.stamp).nanoseconds * 1e-9, "depth")
+        return Snapshot(image, info, depth)
+
+    def _nearest(self, messages: list, when: float, what: str):
+        stamped = [(abs(Time.from_msg(m.header.stamp).nanoseconds * 1e-9 - when), m) for m in messages]
         if not stamped:
             return None
         distance, message = min(stamped, key=lambda pair: pair[0])
         if distance > self._settings["sync.max_slop_s"]:
-            self._complain(f"nearest image is {distance:.2f} s from the sound, beyond sync.max_slop_s: not used")
+            self._complain(f"nearest {what} image is {distance:.2f} s away, beyond sync.max_slop_s: not used")
             return None
+        return message
+
+    def view(self, taken: Snapshot) -> View | None:
+        """What a snapshot shows, or None where it cannot be used."""
+        message, info = taken.image, taken.info
         try:
             pixels = compressed_to_rgb(message) if self._compressed else image_to_rgb(message)
             camera = None
@@ -110,7 +131,17 @@ class CameraInput:
             self._complain(f"image not understood: {type(error).__name__}: {error}")
             return None
         frame = message.header.frame_id or (info.header.frame_id if info else "")
-        return View(pixels, camera, frame, Time.from_msg(message.header.stamp))
+        return View(pixels, camera, frame, Time.from_msg(message.header.stamp).nanoseconds)
+
+    def depth_scale(self, taken: Snapshot, view: View, points: np.ndarray) -> float | None:
+        """The factor that depth tells for points (N, 3) fitted to the view, metres in the camera's frame, if any."""
+        if taken.depth is None or view.camera is None:
+            return None
+        try:
+            return depth_scale(points, view.camera, image_to_depth(taken.depth))
+        except InputError as error:
+            self._complain(str(error))
+            return None
 
     def _complain(self, problem: str) -> None:
         self.status.error, self.status.last_error = problem, time.monotonic()

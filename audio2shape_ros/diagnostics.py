@@ -3,8 +3,10 @@ node is not active."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
+from pathlib import Path
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -16,6 +18,14 @@ MISSES = 3  # budget misses in a row before WARN becomes ERROR
 Report = tuple[bytes, str, dict[str, object]]  # level, summary, values
 
 
+def resident_mib(pid: int | None) -> int | str:
+    """Memory of a process that is resident, or nothing where it cannot be told."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+    except (OSError, IndexError):
+        return ""
+
+
 class PipelineStatus:
     """Latencies of finished shapes, failures, drops."""
 
@@ -24,12 +34,13 @@ class PipelineStatus:
         self.made = 0
         self.misses = 0  # of the budget, in a row
         self.last_error = ""
+        self.notice = ""  # what the latest shape had to do without
 
-    def finished(self, latency_ms: float, budget_ms: float) -> None:
+    def finished(self, latency_ms: float, budget_ms: float, notice: str) -> None:
         self.latencies.append(latency_ms)
         self.made += 1
         self.misses = self.misses + 1 if latency_ms > budget_ms else 0
-        self.last_error = ""
+        self.last_error, self.notice = "", notice
 
 
 class Diagnostics:
@@ -79,7 +90,10 @@ class Diagnostics:
         s = source.status
         arrivals = list(s.arrivals)
         rate = (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) if len(arrivals) > 1 else 0.0
-        values = {"images": s.images, "rate Hz": f"{rate:.1f}", "calibrated": s.calibrated, "frame": s.frame_id}
+        values = {
+            "images": s.images, "depth images": s.depth_images, "rate Hz": f"{rate:.1f}", "calibrated": s.calibrated,
+            "frame": s.frame_id,
+        }  # fmt: skip
         if s.error and time.monotonic() - s.last_error < ERROR_S:
             return WARN, s.error, values
         if not s.images or time.monotonic() - s.last_image > QUIET_S:
@@ -94,23 +108,27 @@ class Diagnostics:
         model = self._node.model
         if model is None:
             return (ERROR, self._node.model_problem, {}) if self._node.model_problem else (STALE, "not configured", {})
-        values = {"weights sha256": model.weights_sha256}
-        if model.weights_sha256 == "random":
+        values = {"process": model.pid or "", "resident MiB": resident_mib(model.pid), "restarts": model.restarts}
+        if model.problem:
+            return ERROR, model.problem, values
+        if model.pid is None:
+            return STALE, "not running: activate the node", values
+        if model.info is None:
+            return STALE, "loading", values
+        values["weights sha256"] = model.info.weights_sha256
+        if model.info.weights_sha256 == "random":
             return WARN, "untrained weights (allow_random_weights): shapes mean nothing", values
         return OK, "loaded", values
 
     def _device(self) -> Report:
         model = self._node.model
-        if model is None:
+        if model is None or model.info is None:
             return STALE, "not configured", {}
-        if model.device.type != "cuda":
+        info = model.info
+        if not info.name:
             level = WARN if self._node.settings["device"] == "auto" else OK
-            return level, "running on the CPU", {"device": model.device}
-        import torch
-
-        free, total = torch.cuda.mem_get_info(model.device)
-        name = torch.cuda.get_device_name(model.device)
-        return OK, name, {"device": model.device, "memory used MiB": (total - free) >> 20, "total MiB": total >> 20}
+            return level, "running on the CPU", {"device": info.device}
+        return OK, info.name, {"device": info.device, "memory used MiB": info.used_mib, "total MiB": info.total_mib}
 
     def _pipeline(self) -> Report:
         status, worker = self._node.pipeline, self._node.worker
@@ -123,4 +141,6 @@ class Diagnostics:
         if status.misses:
             summary = f"slower than latency.budget_ms {status.misses} times in a row"
             return (ERROR if status.misses >= MISSES else WARN), summary, values
+        if status.notice:
+            return WARN, status.notice, values
         return OK, "busy" if worker and worker.busy else "ready", values

@@ -45,6 +45,7 @@ def check_model() -> Iterator[Finding]:
         import torch
 
         from audio2shape_ros.generation import load_model
+        from audio2shape_ros.requests import ModelOptions
     except ImportError as error:
         yield "MEND", f"{error}: run `{sys.executable} -m pip install -c constraints.txt .`"
         return
@@ -53,7 +54,7 @@ def check_model() -> Iterator[Finding]:
     else:
         yield "note", "no CUDA device: the model runs on the CPU"
     try:
-        model = load_model("", "auto", allow_random=False)
+        model = load_model(ModelOptions("", "auto", cpu_threads=1, allow_random=False))
         yield "ok", f"weights {model.weights_sha256[:12]} load on {model.device}"
     except InputError as error:
         yield "MEND", str(error)

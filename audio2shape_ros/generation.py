@@ -1,99 +1,82 @@
-"""What the worker does: a request in, a hypothesis out. No topic, no service, only the model."""
+"""What the model process does with a request. No topic, no service, only the model; torch is imported by what needs it,
+so that the node can name these functions without paying for it."""
 
 from __future__ import annotations
 
-import secrets
-import threading
+import gc
+import os
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio2shape_core.audio import rms_dbfs
-from audio2shape_core.errors import Cancelled, InputError, Progress
-from audio2shape_core.pipeline import AudioToShape, Generation
+from audio2shape_core.audio import SAMPLE_RATE, resample
+from audio2shape_core.errors import Progress
 from audio2shape_core.shape import Shape
-from audio2shape_ros.camera_input import View
+from audio2shape_ros.requests import (
+    DeadlineMissed,
+    GaussianArrays,
+    ModelInfo,
+    ModelOptions,
+    Outcome,
+    OutOfMemory,
+    Request,
+)
+
+if TYPE_CHECKING:
+    from audio2shape_core.pipeline import AudioToShape
+
+DEFAULT_POINTS = 2048  # what the decoder gives by itself
 
 
-class NoAudio(InputError):
-    """Nothing to hear."""
+def make_shape(
+    model: AudioToShape,
+    request: Request,
+    progress: Progress | None = None,
+    on_coarse: Callable[[Shape], None] | None = None,
+) -> Outcome:
+    """Run one request. `progress` may raise Cancelled.
 
-
-class Silence(InputError):
-    """Something to hear, but too quiet."""
-
-
-class DeadlineMissed(Cancelled):
-    """There was no shape yet when the deadline came."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """Make a shape. waveform: (S,) float32 mono 16 kHz, heard from `start` to `end`, seconds of the node's clock.
-
-    The values are final: what a goal left open was filled in from the parameters. `deadline` is a time.monotonic().
+    Where memory runs out, caches are freed and the shape is made once more, without refinement and at its usual size.
+    Raises DeadlineMissed when the deadline comes before there is a shape, OutOfMemory, InputError for a sound that
+    cannot be used.
     """
-
-    waveform: np.ndarray
-    start: float
-    end: float
-    seed: int
-    steps: int | None
-    guidance: float | None
-    num_points: int
-    view: View | None = None
-    refine_steps: int = 0
-    refine_budget_s: float = 5.0
-    size_m: float = 0.0
-    min_confidence: float = 0.0
-    deadline: float | None = None
-    progress: Progress | None = None
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    received: float = field(default_factory=time.monotonic)
+    try:
+        return attempt(model, request, progress, on_coarse)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    free_memory()
+    try:
+        small = replace(request, view=None, num_points=min(request.num_points, DEFAULT_POINTS))
+        outcome = attempt(model, small, progress, None)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        free_memory()
+        raise OutOfMemory("out of memory: lower shape.num_points, or set device to cpu") from None
+    return replace(outcome, notice=f"out of memory: made again with {small.num_points} points, without refinement")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A finished request. timings_ms holds the stages in order, and `total`."""
-
-    request: Request
-    generation: Generation
-    shape: Shape
-    refined: bool
-    timings_ms: dict[str, float]
-    rendering: np.ndarray | None = None
-
-
-def draw_seed(wanted: int) -> int:
-    """A seed as asked, or for a negative one a fresh one."""
-    return wanted if wanted >= 0 else secrets.randbelow(2**31)
-
-
-def check_level(waveform: np.ndarray, min_rms_dbfs: float) -> None:
-    level = rms_dbfs(waveform)
-    if level < min_rms_dbfs:
-        raise Silence(f"silence ({level:.0f} dBFS), expected at least {min_rms_dbfs:.0f}: raise the microphone's gain")
-
-
-def make_shape(model: AudioToShape, request: Request, on_coarse: Callable[[Shape], None] | None = None) -> Outcome:
-    """Run one request. Raises Cancelled between two steps after `request.cancelled` is set, DeadlineMissed when the
-    deadline comes before there is a shape, InputError for a sound that cannot be used."""
-
+def attempt(
+    model: AudioToShape, request: Request, progress: Progress | None, on_coarse: Callable[[Shape], None] | None
+) -> Outcome:
     def watch(stage: str, step: int, total: int) -> None:
-        if request.cancelled.is_set():
-            raise Cancelled
         # Refinement has a budget of its own: by then there is a shape to give back.
         if request.deadline and time.monotonic() > request.deadline and stage in ("decode", "encode", "diffuse"):
             raise DeadlineMissed
-        if request.progress:
-            request.progress(stage, step, total)
+        if progress:
+            progress(stage, step, total)
 
     watch("decode", 1, 1)
+    waveform = resample(request.waveform, request.sample_rate, SAMPLE_RATE)
     generation = model.generate(
-        request.waveform, seed=request.seed, steps=request.steps, guidance=request.guidance,
-        num_points=request.num_points, progress=watch,
+        waveform, seed=request.seed, steps=request.steps, guidance=request.guidance, num_points=request.num_points,
+        progress=watch,
     )  # fmt: skip
     shape, refined, rendering = generation.shape, False, None
     timings = {stage: ms for stage, ms in generation.timings_ms.items() if stage != "total"}
@@ -111,7 +94,60 @@ def make_shape(model: AudioToShape, request: Request, on_coarse: Callable[[Shape
         refined, rendering = fitted.accepted, fitted.rendering
         timings |= {stage: 1000 * seconds for stage, seconds in fitted.seconds.items()}
     timings["total"] = 1000 * (time.monotonic() - request.received)
-    return Outcome(request, generation, shape, refined, timings, rendering)
+    return Outcome(
+        shape=without_torch(shape), confidence=float(generation.heard.confidence), refined=refined,
+        seed=generation.seed, device=generation.device, weights_sha256=generation.weights_sha256, timings_ms=timings,
+        rendering=rendering,
+    )  # fmt: skip
+
+
+def without_torch(shape: Shape) -> Shape:
+    """The shape with its Gaussians as arrays: who receives it may not have torch loaded."""
+    if shape.gaussians is None:
+        return shape
+    arrays = {f.name: getattr(shape.gaussians, f.name).detach().cpu().numpy() for f in fields(GaussianArrays)}
+    return replace(shape, gaussians=GaussianArrays(**arrays))
+
+
+def save_shape(shape: Shape, path: Path) -> None:
+    """Shape.save for a shape whose Gaussians are arrays. Raises InputError where it cannot be written."""
+    if shape.gaussians is not None:
+        import torch
+
+        from audio2shape_core.refinement.gaussians import Gaussians
+
+        tensors = {f.name: torch.from_numpy(getattr(shape.gaussians, f.name)) for f in fields(GaussianArrays)}
+        shape = replace(shape, gaussians=Gaussians(**tensors))
+    shape.save(path)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether the host or the GPU had no memory left. torch is not imported for the answer."""
+    torch = sys.modules.get("torch")
+    return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
+
+
+def free_memory() -> None:
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def beyond_repair(error: Exception) -> bool:
+    """Whether every later call of this process must fail too: after a failed kernel, CUDA answers nothing else."""
+    return isinstance(error, RuntimeError) and "CUDA error" in str(error)
+
+
+def describe(model: AudioToShape) -> ModelInfo:
+    info = ModelInfo(str(model.device), model.weights_sha256)
+    if not info.device.startswith("cuda"):
+        return info
+    import torch
+
+    free, total = torch.cuda.mem_get_info(model.device)
+    name = torch.cuda.get_device_name(model.device)
+    return replace(info, name=name, used_mib=(total - free) >> 20, total_mib=total >> 20)
 
 
 def warm_up(model: AudioToShape) -> None:
@@ -128,7 +164,7 @@ def random_model(device: str) -> AudioToShape:
     import torch
 
     from audio2shape_core import models
-    from audio2shape_core.pipeline import choose_device
+    from audio2shape_core.pipeline import AudioToShape, choose_device
     from audio2shape_core.presets import PRESETS
     from audio2shape_core.vocabulary import VOCABULARY
 
@@ -146,16 +182,19 @@ def random_model(device: str) -> AudioToShape:
     )  # fmt: skip
 
 
-def load_model(weights_dir: str, device: str, *, allow_random: bool) -> AudioToShape:
+def load_model(options: ModelOptions) -> AudioToShape:
     """The trained system; an untrained one where weights are missing and `allow_random` says so.
 
     Raises InputError: no weights, damaged weights, no such device.
     """
-    from pathlib import Path
+    os.environ["NUMBA_NUM_THREADS"] = str(options.cpu_threads)  # read once, when numba is imported
+    import torch
 
     from audio2shape_core.checkpoint import WEIGHTS
+    from audio2shape_core.pipeline import AudioToShape
 
-    folder = Path(weights_dir).expanduser() if weights_dir else WEIGHTS
-    if allow_random and not any(folder.glob("*.safetensors")):
-        return random_model(device)
-    return AudioToShape.load(folder, device=device)
+    torch.set_num_threads(options.cpu_threads)
+    folder = Path(options.weights_dir).expanduser() if options.weights_dir else WEIGHTS
+    if options.allow_random and not any(folder.glob("*.safetensors")):
+        return random_model(options.device)
+    return AudioToShape.load(folder, device=options.device)

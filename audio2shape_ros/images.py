@@ -75,7 +75,7 @@ def pinhole(image: np.ndarray, info, *, rectified: bool) -> tuple[np.ndarray, Ca
     if rectified and matrix[0, 0] == 0:
         matrix = np.array(info.k, float).reshape(3, 3)
     if not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
-        raise InputError("camera_info is not calibrated (K[0] is 0): calibrate the camera or set its camera_info_url")
+        raise InputError("camera_info is not calibrated (K[0] is 0), expected a focal length: set camera_info_url")
     if (info.width, info.height) != (width, height) and info.width and info.height:
         if abs(width * info.height - height * info.width) > max(info.width, info.height):
             raise InputError(

@@ -25,10 +25,10 @@ from std_msgs.msg import Float64, Header
 
 from audio2shape_core.shape import Shape
 from audio2shape_ros import conversions
-from audio2shape_ros.generation import Outcome
 from audio2shape_ros.images import rgb_to_image
 from audio2shape_ros.msg import ShapeHypothesis
 from audio2shape_ros.parameters import Settings
+from audio2shape_ros.requests import Outcome, Request
 from audio2shape_ros.splats import to_splats
 
 OWN_FRAME = "audio2shape"  # without any camera: upright at the origin of a frame of its own
@@ -87,20 +87,29 @@ class Outputs:
         if name in self._publishers:
             self._publishers[name].publish(message)
 
-    def _listened(self, name: str) -> bool:
+    def listened(self, name: str) -> bool:
         return name in self._publishers and self._publishers[name].get_subscription_count() > 0
 
-    def frame_of(self, shape: Shape, camera_frame: str, stamp: Time) -> tuple[str, np.ndarray]:
-        """The output frame and (4, 4) from canonical to it, metres.
+    def sized(self, shape: Shape, depth_scale: float | None) -> tuple[np.ndarray, int]:
+        """(4, 4) from canonical to the camera, metres, and whence the metres: shape.size_m before a depth image before
+        the usual size of the label. Distance grows with size, so that the picture stays the same."""
+        matrix, size = np.array(shape.camera_from_shape, float), self._settings["shape.size_m"]
+        if size > 0:
+            extent = float(np.ptp(shape.points, axis=0).max()) * conversions.split_similarity(matrix)[0]
+            matrix[:3] *= size / max(extent, 1e-9)
+            return matrix, ShapeHypothesis.SCALE_PARAMETER
+        if depth_scale is None:
+            return matrix, ShapeHypothesis.SCALE_TYPICAL
+        matrix[:3] *= depth_scale
+        return matrix, ShapeHypothesis.SCALE_DEPTH
+
+    def frame_of(self, matrix: np.ndarray, camera_frame: str, stamp: Time) -> tuple[str, np.ndarray]:
+        """The output frame and (4, 4) from canonical to it, given (4, 4) from canonical to the camera.
 
         In the camera's optical frame; from there to output.frame_id where TF knows the way. Without a camera (or the
         way) the shape stands upright (REP-103: x front, z up) at the origin of output.frame_id.
         """
-        size, target = self._settings["shape.size_m"], self._settings["output.frame_id"]
-        matrix = np.array(shape.camera_from_shape, float)
-        if size > 0:  # distance grows with size, so that the picture stays the same
-            extent = float(np.ptp(shape.points, axis=0).max()) * conversions.split_similarity(matrix)[0]
-            matrix[:3] *= size / max(extent, 1e-9)
+        target = self._settings["output.frame_id"]
         if camera_frame and target in ("", camera_frame):
             return camera_frame, matrix
         if camera_frame and (to_target := self._look_up(target, camera_frame, stamp)) is not None:
@@ -125,9 +134,9 @@ class Outputs:
 
     def preview(self, shape: Shape, camera_frame: str, end: float) -> None:
         """The coarse cloud, at once, for whoever cannot wait for refinement."""
-        if self._listened("preview"):
+        if self.listened("preview"):
             stamp = Time(nanoseconds=round(end * 1e9))
-            frame, matrix = self.frame_of(shape, camera_frame, stamp)
+            frame, matrix = self.frame_of(self.sized(shape, None)[0], camera_frame, stamp)
             self._publish("preview", self._cloud(Header(stamp=stamp.to_msg(), frame_id=frame), shape, matrix))
 
     @staticmethod
@@ -135,12 +144,14 @@ class Outputs:
         points = conversions.transform(matrix, shape.points)
         return conversions.to_cloud(header, points, shape.colors, shape.confidence)
 
-    def publish(self, outcome: Outcome, camera_frame: str) -> tuple[ShapeHypothesis, Shape]:
-        """Publish a finished shape on every topic.
+    def publish(
+        self, request: Request, outcome: Outcome, camera_frame: str, depth_scale: float | None = None
+    ) -> tuple[ShapeHypothesis, Shape]:
+        """Publish a finished shape on every topic, `depth_scale` times as large and far as the model placed it.
 
         Returns the message, and the shape with the placement that was published (for saving).
         """
-        message, matrix = self.hypothesis(outcome, camera_frame)
+        message, matrix = self.hypothesis(request, outcome, camera_frame, depth_scale)
         self._publish("points", message.cloud)
         self._publish("shape", message)
         if outcome.shape.gaussians is not None:
@@ -151,13 +162,15 @@ class Outputs:
             self._publish("markers", self._markers(message))
         if self._settings["output.tf"] and self._broadcaster:
             self._broadcast(message)
-        self._debug(outcome)
+        self._debug(request, outcome)
         return message, replace(outcome.shape, camera_from_shape=matrix)
 
-    def hypothesis(self, outcome: Outcome, camera_frame: str) -> tuple[ShapeHypothesis, np.ndarray]:
-        request, shape = outcome.request, outcome.shape
-        stamp = Time(nanoseconds=round(request.end * 1e9))
-        frame, matrix = self.frame_of(shape, camera_frame, stamp)
+    def hypothesis(
+        self, request: Request, outcome: Outcome, camera_frame: str, depth_scale: float | None
+    ) -> tuple[ShapeHypothesis, np.ndarray]:
+        shape, stamp = outcome.shape, Time(nanoseconds=round(request.end * 1e9))
+        matrix, scale_source = self.sized(shape, depth_scale)
+        frame, matrix = self.frame_of(matrix, camera_frame, stamp)
         ranked = sorted(shape.scores.items(), key=lambda item: -item[1])
         message = ShapeHypothesis(
             header=Header(stamp=stamp.to_msg(), frame_id=frame),
@@ -166,18 +179,18 @@ class Outputs:
             audio_end=stamp.to_msg(),
             labels=[name for name, _ in ranked],
             scores=[float(score) for _, score in ranked],
-            confidence=float(outcome.generation.heard.confidence),
+            confidence=outcome.confidence,
             refined=outcome.refined,
-            seed=outcome.generation.seed,
-            weights_sha256=outcome.generation.weights_sha256,
-            device=outcome.generation.device,
+            scale_source=scale_source,
+            notice=outcome.notice,
+            seed=outcome.seed,
+            weights_sha256=outcome.weights_sha256,
+            device=outcome.device,
             stage_names=list(outcome.timings_ms),
             stage_ms=[float(ms) for ms in outcome.timings_ms.values()],
         )
         if request.view is not None and outcome.refined:
-            message.image_stamp = request.view.stamp.to_msg()
-        known_size = self._settings["shape.size_m"] > 0
-        message.scale_source = ShapeHypothesis.SCALE_PARAMETER if known_size else ShapeHypothesis.SCALE_TYPICAL
+            message.image_stamp = Time(nanoseconds=request.view.stamp_ns).to_msg()
         message.pose, message.size = conversions.box(matrix, shape.points)
         message.cloud = self._cloud(message.header, shape, matrix)
         return message, matrix
@@ -225,14 +238,14 @@ class Outputs:
         moved.transform.rotation = shape.pose.orientation
         self._broadcaster.sendTransform(moved)
 
-    def _debug(self, outcome: Outcome) -> None:
+    def _debug(self, request: Request, outcome: Outcome) -> None:
         now = self._node.get_clock().now().nanoseconds * 1e-9
         self._publish("debug/processing_time_ms", Float64(data=outcome.timings_ms["total"]))
-        self._publish("debug/pipeline_latency_ms", Float64(data=1000 * (now - outcome.request.end)))
+        self._publish("debug/pipeline_latency_ms", Float64(data=1000 * (now - request.end)))
         if self._previous is not None:
             self._publish("debug/cyclic_time_ms", Float64(data=1000 * (now - self._previous)))
         self._previous = now
-        if outcome.rendering is not None and self._listened("debug/refinement_image"):
-            side_by_side = np.concatenate([outcome.request.view.pixels, outcome.rendering], axis=1)
-            header = Header(stamp=outcome.request.view.stamp.to_msg(), frame_id=outcome.request.view.frame_id)
+        if outcome.rendering is not None and self.listened("debug/refinement_image"):
+            side_by_side = np.concatenate([request.view.pixels, outcome.rendering], axis=1)
+            header = Header(stamp=Time(nanoseconds=request.view.stamp_ns).to_msg(), frame_id=request.view.frame_id)
             self._publish("debug/refinement_image", rgb_to_image(side_by_side, header))

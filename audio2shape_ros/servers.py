@@ -16,8 +16,8 @@ from audio2shape_core.audio import load_audio
 from audio2shape_core.errors import STAGES, Cancelled, InputError
 from audio2shape_core.shape import SUFFIXES
 from audio2shape_ros.action import GenerateShape
-from audio2shape_ros.generation import DeadlineMissed, NoAudio, Silence
 from audio2shape_ros.msg import ShapeHypothesis
+from audio2shape_ros.requests import DeadlineMissed, ModelFailed, NoAudio, OutOfMemory, Silence
 from audio2shape_ros.srv import SaveShape
 
 INACTIVE = "the node is not active: run `ros2 lifecycle set {} configure` and `activate`"
@@ -33,11 +33,9 @@ def code_of(error: BaseException) -> tuple[int, str]:
     table = (
         (NoAudio, Code.NO_AUDIO), (Silence, Code.SILENCE), (BadRequest, Code.BAD_REQUEST),
         (InputError, Code.UNSUPPORTED_FORMAT), (DeadlineMissed, Code.DEADLINE), (Cancelled, Code.CANCELED),
-        (CancelledError, Code.CANCELED),
+        (CancelledError, Code.CANCELED), (OutOfMemory, Code.OUT_OF_MEMORY), (ModelFailed, Code.MODEL_FAILED),
     )  # fmt: skip
     code = next((code for kind, code in table if isinstance(error, kind)), Code.INTERNAL)
-    if code == Code.INTERNAL and "out of memory" in str(error).lower():
-        return Code.OUT_OF_MEMORY, "out of memory: lower shape.num_points or refine.iterations, or set device:=cpu"
     told = {
         Code.DEADLINE: "the deadline came before there was a shape: allow more time or fewer steps",
         Code.CANCELED: "canceled, or gave way to a newer request",
@@ -116,13 +114,13 @@ class Servers:
             raise BadRequest(f"window_s is {goal.window_s}, expected 0 to 10 seconds")
         if goal.steps > 1000 or (goal.num_points and not 256 <= goal.num_points <= 262144):
             raise BadRequest("expected steps up to 1000 and num_points of 256 to 262144, or 0 for the parameters")
-        request = self._node.request(
+        job = self._node.job(
             waveform=load_audio(local_path(goal.audio_uri)) if goal.audio_uri else None,
             window_s=goal.window_s or None, seed=goal.seed, steps=goal.steps or None,
             num_points=goal.num_points or None, refine=goal.refine_with_camera, progress=progress,
             deadline=accepted + goal.deadline_s if goal.deadline_s > 0 else None, cancelled=cancelled,
         )  # fmt: skip
-        future = self._node.submit(request, asked=True)
+        future = self._node.submit(job, asked=True)
         while not wait([future], timeout=0.05).done:
             if handle.is_cancel_requested:
                 cancelled.set()
@@ -134,7 +132,7 @@ class Servers:
             response.message = INACTIVE.format(self._node.get_fully_qualified_name())
             return response
         try:
-            message = self._node.submit(self._node.request(), asked=True).result()
+            message = self._node.submit(self._node.job(), asked=True).result()
             response.success = True
             response.message = f"{message.labels[0]} ({message.confidence:.0%}) in {sum(message.stage_ms[:-1]):.0f} ms"
         except BaseException as error:
@@ -158,10 +156,13 @@ class Servers:
             message, shape = self._node.latest
             name = request.file_path or f"{shape.label}-{message.id}"
             path = confined(name, request.format, self._node.settings["export_dir"])
-            shape.save(path)
+            if path.suffix == ".splat":  # made with torch, which only the model's process has loaded
+                self._node.model.save(shape, path)
+            else:
+                shape.save(path)
             response.success, response.path, response.message = True, str(path), "saved"
         except Exception as error:
-            response.message = str(error)
+            response.message = code_of(error)[1]
         return response
 
 

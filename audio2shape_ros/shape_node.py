@@ -1,17 +1,20 @@
 """The lifecycle node `audio2shape`: hears a sound, publishes the shape it imagines.
 
-configure loads the model, activate opens the inputs and starts the worker. The node itself only connects: audio_input
-and camera_input store what arrives, trigger decides when, worker and generation make shapes, outputs publishes them,
-servers answers requests.
+configure loads the model in a process of its own, activate opens the inputs and starts the worker, deactivate ends the
+model's process so that its memory comes back. The node itself only connects: audio_input and camera_input store what
+arrives, trigger decides when, worker and model_handle have shapes made, outputs publishes them, servers answers
+requests.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import rclpy
@@ -21,15 +24,18 @@ from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedEx
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from audio2shape_core.audio import SAMPLE_RATE, Window
 from audio2shape_core.errors import Cancelled, InputError, Progress
 from audio2shape_core.shape import Shape
 from audio2shape_ros import parameters
 from audio2shape_ros.audio_input import AudioInput
 from audio2shape_ros.camera_input import CameraInput
 from audio2shape_ros.diagnostics import Diagnostics, PipelineStatus
-from audio2shape_ros.generation import NoAudio, Request, check_level, draw_seed, load_model, make_shape, warm_up
+from audio2shape_ros.generation import load_model
+from audio2shape_ros.model_handle import ModelHandle
 from audio2shape_ros.msg import ShapeHypothesis
 from audio2shape_ros.outputs import Outputs
+from audio2shape_ros.requests import Job, ModelFailed, ModelOptions, NoAudio, Request, check_level, draw_seed
 from audio2shape_ros.servers import Servers
 from audio2shape_ros.trigger import Trigger
 from audio2shape_ros.worker import Worker
@@ -44,7 +50,7 @@ def told(transition: Callable) -> Callable:
     def wrapped(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             return transition(self, state)
-        except InputError as error:
+        except (InputError, ModelFailed) as error:
             self.get_logger().error(str(error))
         except Exception as error:
             self.get_logger().error(f"{transition.__name__}: {type(error).__name__}: {error}")
@@ -54,19 +60,23 @@ def told(transition: Callable) -> Callable:
 
 
 class ShapeNode(LifecycleNode):
-    def __init__(self, **options) -> None:
+    """`load(ModelOptions)` gives the model, in its process: a function that can be imported there."""
+
+    def __init__(self, *, load: Callable[[ModelOptions], object] = load_model, **options) -> None:
         super().__init__("audio2shape", **options)
         self.settings = parameters.declare(self)
         self.enabled = True
         self.is_active = False
-        self.model, self.model_problem = None, ""
+        self.model: ModelHandle | None = None
+        self.model_problem = ""
+        self._load = load
         self.audio: AudioInput | None = None
         self.camera: CameraInput | None = None
-        self.worker: Worker[Request, ShapeHypothesis] | None = None
+        self.worker: Worker[Job, ShapeHypothesis | None] | None = None
         self.latest: tuple[ShapeHypothesis, Shape] | None = None
         self.pipeline = PipelineStatus()
         self._outputs: Outputs | None = None
-        self._running: Request | None = None
+        self._running: Job | None = None
         self._audio_group, self._camera_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = Diagnostics(self)
@@ -79,25 +89,27 @@ class ShapeNode(LifecycleNode):
         s = self.settings
         if problem := parameters.first_problem(((p.name, s[p.name]) for p in parameters.TABLE), configured=False):
             raise InputError(problem)
-        import torch
-
-        torch.set_num_threads(s["cpu_threads"] or max(1, (os.cpu_count() or 2) - 1))
+        threads = s["cpu_threads"] or max(1, len(os.sched_getaffinity(0)) - 1)
+        options = ModelOptions(s["weights_dir"], s["device"], threads, s["allow_random_weights"])
+        self.model = ModelHandle(self._load, options, self.get_logger().warning)
         try:
-            self.model = load_model(s["weights_dir"], s["device"], allow_random=s["allow_random_weights"])
-        except InputError as error:
-            self.model_problem = str(error)
+            self.model.start()
+        except (InputError, ModelFailed) as error:
+            self.model, self.model_problem = None, str(error)
             raise
         self.model_problem = ""
         self._outputs = Outputs(self, s)
-        if self.model.weights_sha256 == "random":
+        info = self.model.info
+        if info.weights_sha256 == "random":
             self.get_logger().warning("UNTRAINED WEIGHTS (allow_random_weights): the shapes mean nothing")
-        self.get_logger().info(f"model on {self.model.device}, weights {self.model.weights_sha256[:12]}")
+        self.get_logger().info(f"model on {info.device}, weights {info.weights_sha256[:12]}, process {self.model.pid}")
         return super().on_configure(state)
 
     @told
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         super().on_activate(state)
-        self.worker = Worker(self._work, prepare=self._warm_up)
+        self.model.wanted = True
+        self.worker = Worker(self._work, tend=self.model.tend)
         self._trigger = Trigger(self.settings)
         self.camera = CameraInput(self, self.settings, self._camera_group)
         self.audio = AudioInput(self, self.settings, self._audio_group, self._on_sound)
@@ -121,11 +133,15 @@ class ShapeNode(LifecycleNode):
         return SUCCESS
 
     def _stop(self) -> None:
-        """Close the inputs, give up the running shape, end the worker. Safe to call twice."""
+        """Close the inputs, give up the running shape, end the model's process and the worker. Safe to call twice."""
         self.is_active = False
         self._servers.cancel()
-        if self._running is not None:
-            self._running.cancelled.set()  # also keeps a late result from being published
+        if (job := self._running) is not None:
+            job.cancelled.set()  # also keeps a late result from being published
+        if self.worker is not None:
+            self.worker.dismiss()
+        if self.model is not None:
+            self.model.stop()
         for source in (self.audio, self.camera):
             if source is not None:
                 source.close()
@@ -136,6 +152,8 @@ class ShapeNode(LifecycleNode):
     def _release(self) -> None:
         if self._outputs is not None:
             self._outputs.close()
+        if self.model is not None:
+            self.model.stop()
         self._outputs = self.model = self.latest = None
 
     def _on_set_parameters(self, changes) -> SetParametersResult:
@@ -153,13 +171,13 @@ class ShapeNode(LifecycleNode):
         if not seconds or not self.enabled or not self.is_active:
             return
         try:
-            request = self.request(window_s=seconds, min_confidence=self.settings["trigger.min_confidence"])
+            job = self.job(window_s=seconds, min_confidence=self.settings["trigger.min_confidence"])
         except InputError as error:  # silence, or not enough sound yet
             self.get_logger().debug(str(error))
             return
-        self.submit(request)
+        self.submit(job)
 
-    def request(
+    def job(
         self,
         *,
         waveform: np.ndarray | None = None,
@@ -172,72 +190,72 @@ class ShapeNode(LifecycleNode):
         deadline: float | None = None,
         progress: Progress | None = None,
         cancelled: threading.Event | None = None,
-    ) -> Request:
-        """A request, its gaps filled in from the parameters; without a waveform, of the newest live sound.
+    ) -> Job:
+        """A job whose request has its gaps filled in from the parameters; without a waveform, of the newest live sound.
 
         Raises NoAudio or Silence where there is nothing to hear.
         """
         s = self.settings
         now = self.get_clock().now().nanoseconds * 1e-9
         if waveform is not None:
-            start, end = now - len(waveform) / 16000, now
+            sound, rate = Window(waveform, now - len(waveform) / SAMPLE_RATE, now), SAMPLE_RATE
         else:
-            window = self.audio and self.audio.window(window_s or s["audio.window_s"])
-            if not window:
+            heard = self.audio and self.audio.window(window_s or s["audio.window_s"])
+            if not heard:
                 if self.audio and self.audio.status.error:
                     raise InputError(self.audio.status.error)
                 raise NoAudio(f"no sound on {self.resolve_topic_name('audio')}: start the microphone or remap audio")
-            waveform, start, end = window
-        check_level(waveform, s["audio.min_rms_dbfs"])
+            sound, rate = heard
+        check_level(sound.samples, s["audio.min_rms_dbfs"])
         refine = s["refine.enabled"] if refine is None else refine
         guidance = s["diffusion.guidance"]
-        return Request(
-            waveform=waveform, start=start, end=end, steps=steps or s["diffusion.steps"] or None,
-            seed=draw_seed(s["diffusion.seed"] if seed is None else seed),
+        camera = self.camera if refine and s["refine.iterations"] else None
+        request = Request(
+            waveform=sound.samples, sample_rate=rate, start=sound.start, end=sound.end,
+            seed=draw_seed(s["diffusion.seed"] if seed is None else seed), steps=steps or s["diffusion.steps"] or None,
             guidance=guidance if guidance >= 0 else None, num_points=num_points or s["shape.num_points"],
-            view=self.camera.view(end) if refine and self.camera else None, refine_steps=s["refine.iterations"],
-            refine_budget_s=s["refine.time_budget_s"], min_confidence=min_confidence, deadline=deadline,
-            progress=progress, cancelled=cancelled or threading.Event(),
+            refine_steps=s["refine.iterations"], refine_budget_s=s["refine.time_budget_s"], deadline=deadline,
+            tell_progress=progress is not None, tell_coarse=self._outputs.listened("preview"),
         )  # fmt: skip
+        snapshot = camera.snapshot(sound.end) if camera else None
+        return Job(request, snapshot, min_confidence, progress, cancelled or threading.Event())
 
-    def submit(self, request: Request, *, asked: bool = False) -> Future:
-        """Hand a request to the worker; the future gives the published ShapeHypothesis."""
+    def submit(self, job: Job, *, asked: bool = False) -> Future:
+        """Hand a job to the worker; the future gives the published ShapeHypothesis."""
         worker = self.worker
         if worker is None:
             raise Cancelled
-        return worker.submit(request, asked=asked)
+        return worker.submit(job, asked=asked)
 
-    def _warm_up(self) -> None:
+    def _work(self, job: Job) -> ShapeHypothesis | None:
+        """In the worker thread: have the shape made, publish it. None for a live sound not recognised well enough."""
+        self._running = job
+        model, outputs, camera = self.model, self._outputs, self.camera
         try:
-            warm_up(self.model)
-        except Exception as error:  # a real request will tell more
-            self.get_logger().warning(f"warm-up failed: {type(error).__name__}: {error}")
-
-    def _work(self, request: Request) -> ShapeHypothesis | None:
-        """In the worker thread: make the shape, publish it. None where a live sound was not recognised well enough."""
-        self._running = request
-        camera_frame = request.view.frame_id if request.view else self._camera_frame()
-        outputs = self._outputs
-        try:
-            outcome = make_shape(
-                self.model, request, on_coarse=lambda shape: outputs.preview(shape, camera_frame, request.end)
-            )
+            view = camera.view(job.snapshot) if job.snapshot and camera else None
+            camera_frame = view.frame_id if view else self._camera_frame()
+            job = replace(job, request=replace(job.request, view=view))
+            model.tend()
+            outcome = model.make(job, on_coarse=lambda shape: outputs.preview(shape, camera_frame, job.request.end))
         except Cancelled:
             raise
         except Exception as error:
-            self.pipeline.last_error = f"{type(error).__name__}: {error}"
-            self.get_logger().error(f"no shape: {self.pipeline.last_error}", throttle_duration_sec=5.0)
+            self.pipeline.last_error = str(error)
+            self.get_logger().error(f"no shape: {error}", throttle_duration_sec=5.0)
             raise
         finally:
             self._running = None
-        if request.cancelled.is_set():
+        if job.cancelled.is_set():
             raise Cancelled
-        if outcome.generation.heard.confidence < request.min_confidence:
+        if outcome.confidence < job.min_confidence:
             return None
-        message, placed = outputs.publish(outcome, camera_frame)
+        scale = None
+        if outcome.refined:
+            scale = camera.depth_scale(job.snapshot, view, outcome.shape.points_in_camera())
+        message, placed = outputs.publish(job.request, outcome, camera_frame, scale)
         self.latest = message, placed
-        latency = 1000 * (time.monotonic() - request.received)
-        self.pipeline.finished(latency, self.settings["latency.budget_ms"])
+        latency = 1000 * (time.monotonic() - job.request.received)
+        self.pipeline.finished(latency, self.settings["latency.budget_ms"], outcome.notice)
         label = f"{message.labels[0]} ({message.confidence:.0%})"
         self.get_logger().info(f"{label}, {message.cloud.width} points, {latency:.0f} ms")
         return message
@@ -273,9 +291,10 @@ def spin(executor: Executor, logger) -> None:
             logger.error(f"a callback failed: {type(error).__name__}: {error}")
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None, *, load: Callable[[ModelOptions], object] = load_model) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `ros2 launch` and systemd end it as Ctrl-C does
     rclpy.init(args=arguments)
-    node = ShapeNode()
+    node = ShapeNode(load=load)
     executor = MultiThreadedExecutor(4)
     executor.add_node(node)
     try:
@@ -285,6 +304,8 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         pass
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second one would only interrupt the tidying up
+            signal.signal(number, signal.SIG_IGN)
         node._stop()
         executor.shutdown()
         node.destroy_node()

@@ -7,6 +7,7 @@ scales, logit opacity), colour as the constant spherical harmonic. RViz shows it
 from __future__ import annotations
 
 import array
+import math
 import sys
 
 import numpy as np
@@ -14,10 +15,10 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from audio2shape_core.refinement.export import SH_C0
-from audio2shape_core.refinement.gaussians import Gaussians
 from audio2shape_ros.conversions import split_similarity, transform
+from audio2shape_ros.requests import GaussianArrays
 
+SH_C0 = 0.5 / math.sqrt(math.pi)  # the constant spherical harmonic: colour = 0.5 + C0 f_dc
 NAMES = (
     "x", "y", "z", "scale_0", "scale_1", "scale_2", "rot_w", "rot_x", "rot_y", "rot_z", "nx", "ny", "nz",
     "f_dc_0", "f_dc_1", "f_dc_2", "opacity",
@@ -25,16 +26,13 @@ NAMES = (
 FIELDS = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(NAMES)]
 
 
-def to_splats(header: Header, gaussians: Gaussians, matrix: np.ndarray) -> PointCloud2:
+def to_splats(header: Header, gaussians: GaussianArrays, matrix: np.ndarray) -> PointCloud2:
     """Gaussians of the canonical frame, carried by the (4, 4) similarity `matrix` into the header's frame, metres."""
-    part = {
-        name: getattr(gaussians, name).detach().cpu().numpy().astype(np.float64)
-        for name in ("means", "quats", "log_scales", "logit_opacities", "colors")
-    }
+    part = {name: value.astype(np.float64) for name, value in vars(gaussians).items()}
     scale, rotation, _ = split_similarity(matrix)
     w_first = [3, 0, 1, 2]
     turned = Rotation.from_matrix(rotation) * Rotation.from_quat(part["quats"][:, [1, 2, 3, 0]])
-    count = len(gaussians)
+    count = len(gaussians.means)
     table = np.concatenate(
         [
             transform(matrix, part["means"]), part["log_scales"] + np.log(scale), turned.as_quat()[:, w_first],

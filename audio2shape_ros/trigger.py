@@ -9,16 +9,26 @@ import numpy as np
 from audio2shape_core.audio import OnsetDetector
 from audio2shape_ros.parameters import Settings
 
-LEAD_S = 0.2  # of sound before an onset that belongs to it
+LEAD_S = 0.05  # of sound before an onset that belongs to it; more of it is silence, which misleads the model
+SHORTEST_S = 0.5  # of sound to make a shape of, and of more sound to make another
 
 
 class Trigger:
-    """Modes of trigger.mode: continuous, onset, on_demand. Called from one thread at a time."""
+    """Modes of trigger.mode: continuous, onset, on_demand. Called from one thread at a time.
+
+    After an onset there is a first shape when trigger.listen_s were heard, or at once when the sound ends; and if it
+    goes on, a better founded one when it ends or audio.window_s were heard: its decay tells a guitar from a saxophone.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._forget()
+
+    def _forget(self) -> None:
         self._detector: OnsetDetector | None = None
+        self._position = 0  # samples the detector was given
         self._onset = math.inf  # when the sound that is listened to began
+        self._told_s = 0.0  # of this sound, a shape was made already
         self._fired = -math.inf
 
     def heard(self, samples: np.ndarray, rate: int, end: float) -> float:
@@ -28,24 +38,34 @@ class Trigger:
         """
         s = self._settings
         if end < self._fired:  # time went back: a bag started again
-            self._onset, self._fired, self._detector = math.inf, -math.inf, None
+            self._forget()
         mode, rested = s["trigger.mode"], end - self._fired >= s["trigger.period_s"]
         seconds = 0.0
         if mode == "onset":
-            seconds = self._since_onset(samples, rate, end)
-        elif mode == "continuous":
+            seconds = self._since_onset(samples, rate, end, rested)
+        elif mode == "continuous" and rested:
             seconds = s["audio.window_s"]
-        if not rested or not seconds:
-            return 0.0
-        self._fired, self._onset = end, math.inf
+        if seconds:
+            self._fired = end
         return min(seconds, s["audio.window_s"])
 
-    def _since_onset(self, samples: np.ndarray, rate: int, end: float) -> float:
-        """Seconds since the onset, once it was listened to long enough; else 0."""
-        open_db = self._settings["trigger.onset_db"]
+    def _since_onset(self, samples: np.ndarray, rate: int, end: float, rested: bool) -> float:
+        """Seconds from just before the onset until now, if a shape is due; else 0."""
+        open_db, window_s = self._settings["trigger.onset_db"], self._settings["audio.window_s"]
         if self._detector is None or (self._detector.sample_rate, self._detector.open_db) != (rate, open_db):
             self._detector = OnsetDetector(rate, open_db=open_db, close_db=open_db / 2)
-        if self._detector.process(samples) and math.isinf(self._onset):
-            self._onset = end - len(samples) / rate
-        elapsed = end - self._onset
-        return elapsed + LEAD_S if elapsed >= self._settings["trigger.listen_s"] else 0.0
+            self._position = 0
+        onsets = self._detector.process(samples)
+        self._position += len(samples)
+        if onsets and math.isinf(self._onset):
+            self._onset, self._told_s = end - (self._position - onsets[0]) / rate, 0.0
+        elapsed = end - self._onset + LEAD_S
+        enough = window_s if self._told_s else min(self._settings["trigger.listen_s"] + LEAD_S, window_s)
+        over = not self._detector.active or elapsed >= window_s
+        if elapsed < SHORTEST_S or not (over or elapsed >= enough) or not rested:
+            return 0.0
+        more = elapsed - self._told_s >= SHORTEST_S
+        self._told_s = elapsed
+        if over:
+            self._onset = math.inf
+        return elapsed if more else 0.0

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+TEND_S = 0.5
 J = TypeVar("J")
 R = TypeVar("R")
 
@@ -15,12 +16,12 @@ class Worker(Generic[J, R]):
     """Runs `work(job)` in a thread of its own, newest job first and only.
 
     The slot holds one job: a newer one takes its place and the older is dropped, because a shape of a sound long gone
-    helps nobody. A job someone waits for (`asked=True`) is never dropped for one that nobody does. `prepare` runs once
-    in the thread, before the first job.
+    helps nobody. A job someone waits for (`asked=True`) is never dropped for one that nobody does. `tend` runs in the
+    thread before every job, and every half second while there is none.
     """
 
-    def __init__(self, work: Callable[[J], R], prepare: Callable[[], None] | None = None) -> None:
-        self._work, self._prepare = work, prepare
+    def __init__(self, work: Callable[[J], R], tend: Callable[[], None] | None = None) -> None:
+        self._work, self._tend = work, tend
         self._slot: tuple[J, Future, bool] | None = None
         self._changed = threading.Condition()
         self._stopping = False
@@ -46,8 +47,8 @@ class Worker(Generic[J, R]):
             loser.set_running_or_notify_cancel()
         return future
 
-    def stop(self, timeout_s: float = 10.0) -> bool:
-        """Finish the running job, drop the waiting one. Returns whether the thread ended in time."""
+    def dismiss(self) -> None:
+        """Take no more jobs and drop the waiting one; the running one goes on."""
         with self._changed:
             self._stopping = True
             waiting, self._slot = self._slot, None
@@ -55,15 +56,20 @@ class Worker(Generic[J, R]):
         if waiting:
             waiting[1].cancel()
             waiting[1].set_running_or_notify_cancel()
+
+    def stop(self, timeout_s: float = 10.0) -> bool:
+        """Dismiss, and wait for the running job. Returns whether the thread ended in time."""
+        self.dismiss()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        if self._prepare:
-            self._prepare()
         while True:
+            if self._tend:
+                self._tend()
             with self._changed:
-                self._changed.wait_for(lambda: self._slot or self._stopping)
+                if not self._changed.wait_for(lambda: self._slot or self._stopping, TEND_S if self._tend else None):
+                    continue
                 if self._slot is None:
                     return
                 (job, future, _), self._slot = self._slot, None

@@ -34,7 +34,7 @@ def start(module: str, **parameters) -> subprocess.Popen:
 
 
 def receive(children: list[subprocess.Popen], *, refined: bool) -> tuple[ShapeHypothesis, float]:
-    """The first ShapeHypothesis (the first refined one if asked), and when it arrived, seconds."""
+    """Of the first two shapes, refined ones first, the one that heard more; and when it arrived, seconds."""
     received: list[tuple[ShapeHypothesis, float]] = []
     node = Node("ros_demo")
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -43,16 +43,22 @@ def receive(children: list[subprocess.Popen], *, refined: bool) -> tuple[ShapeHy
         lambda m: received.append((m, node.get_clock().now().nanoseconds * 1e-9)), latched,
     )  # fmt: skip
     give_up = time.monotonic() + STARTUP_S
-    best = None
-    while time.monotonic() < give_up and (best is None or (refined and not best[0].refined and len(received) < 3)):
+    wanted = 2
+    while time.monotonic() < give_up and len(received) < wanted:
         rclpy.spin_once(node, timeout_sec=0.2)
-        best = next((pair for pair in received if pair[0].refined), received[-1] if received else None)
+        if refined and len(received) == 2 and not any(message.refined for message, _ in received):
+            wanted = 3
         if any(child.poll() is not None for child in children):
             sys.exit("ros_demo: a node ended early; its message is above")
     node.destroy_node()
-    if best is None:
+    if not received:
         sys.exit(f"ros_demo: no shape within {STARTUP_S:.0f} s")
-    return best
+    return max(received, key=lambda pair: (pair[0].refined, heard_s(pair[0])))
+
+
+def heard_s(message: ShapeHypothesis) -> float:
+    start, end = message.audio_start, message.audio_end
+    return end.sec - start.sec + 1e-9 * (end.nanosec - start.nanosec)
 
 
 def draw(message: ShapeHypothesis, image: str, path: Path) -> None:
@@ -115,7 +121,8 @@ def main() -> int:
     stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
     report = {
         "label": message.labels[0], "confidence": round(message.confidence, 4), "points": message.cloud.width,
-        "fields": [field.name for field in message.cloud.fields], "frame_id": message.header.frame_id, "stamp": stamp,
+        "heard_s": round(heard_s(message), 2), "fields": [field.name for field in message.cloud.fields],
+        "frame_id": message.header.frame_id, "stamp": stamp,
         "window_end_to_reception_ms": round(1000 * (received - stamp), 1), "refined": message.refined,
         "stage_ms": dict(zip(message.stage_names, [round(ms, 1) for ms in message.stage_ms])),
         "device": message.device, "weights_sha256": message.weights_sha256, "seed": message.seed,

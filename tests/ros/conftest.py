@@ -21,6 +21,7 @@ import pytest
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 START_S = 180.0  # importing torch on a busy machine
 BUILT = importlib.util.find_spec("rclpy") is not None and importlib.util.find_spec("audio_common_msgs") is not None
 if not BUILT:
@@ -34,20 +35,26 @@ FAST = {
 
 
 class Process:
-    """A node in a process of its own, its output kept."""
+    """A node in a process of its own, its output kept. `shape_node` gets the model of `load`, a function of fakes.py;
+    for None it is the installed script with the real model."""
 
-    def __init__(self, module: str, log: Path, parameters: dict, remaps: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, module: str, log: Path, parameters: dict, remaps: dict[str, str] | None, load: str | None
+    ) -> None:
         self.log = log
         arguments = ["--ros-args"]
         for name, value in parameters.items():
             arguments += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
         for source, target in (remaps or {}).items():
             arguments += ["-r", f"{source}:={target}"]
-        code = f"from audio2shape_ros.{module} import main; main()"
+        given = f"load=fakes.{load}" if module == "shape_node" else ""
+        code = f"import fakes; from audio2shape_ros.{module} import main; main({given})"
+        command = ["-c", code] if load else [str(SCRIPTS / module)]
+        path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", code, *arguments], stdout=file, stderr=subprocess.STDOUT,
-                env={**os.environ, "RCUTILS_LOGGING_BUFFERED_STREAM": "0"},
+                [sys.executable, *command, *arguments], stdout=file, stderr=subprocess.STDOUT,
+                env={**os.environ, "RCUTILS_LOGGING_BUFFERED_STREAM": "0", "PYTHONPATH": path},
             )  # fmt: skip
 
     def said(self) -> str:
@@ -68,12 +75,16 @@ class Process:
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory) -> Iterator[Callable[..., Process]]:
-    """start(module="shape_node", parameters, remaps) -> Process; all are stopped after the module's tests."""
+    """start(module="shape_node", parameters, remaps, load) -> Process; all are stopped after the module's tests."""
     running: list[Process] = []
 
-    def starter(module: str = "shape_node", parameters: dict | None = None, remaps: dict | None = None) -> Process:
+    def starter(
+        module: str = "shape_node", parameters: dict | None = None, remaps: dict | None = None,
+        load: str | None = "load",
+    ) -> Process:  # fmt: skip
         log = tmp_path_factory.mktemp("log") / f"{module}.txt"
-        running.append(Process(module, log, {**(FAST if module == "shape_node" else {}), **(parameters or {})}, remaps))
+        every = {**(FAST if module == "shape_node" else {}), **(parameters or {})}
+        running.append(Process(module, log, every, remaps, load))
         return running[-1]
 
     yield starter
@@ -155,8 +166,9 @@ def export_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def process(start, client, export_dir):
-    started = start(parameters={"export_dir": export_dir})
+def process(request, start, client, export_dir):
+    """The node of a module's tests; with the real, untrained model where the module says LOAD = None."""
+    started = start(parameters={"export_dir": export_dir}, load=getattr(request.module, "LOAD", "load"))
     client.wait_for(lambda: "audio2shape" in client.node.get_node_names() or not started.alive(), "the node")
     client.wait_for(lambda: client.state() == "active", "the active state")
     return started

@@ -1,15 +1,21 @@
 """What the tests of a running node share."""
 
+import time
+from pathlib import Path
+
 import numpy as np
 from audio_common_msgs.msg import AudioDataStamped, AudioInfo
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
 from sounds import RATE, pcm16, tone
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
+
+from audio2shape_ros.images import rgb_to_image
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 NODE = "/audio2shape"
@@ -18,44 +24,110 @@ NODE = "/audio2shape"
 class Microphone:
     """Publishes a steady tone as AudioDataStamped, in chunks whose size is not a whole number of frames."""
 
-    def __init__(self, client, topic: str = "/audio") -> None:
-        self._node = client.node
-        self._publisher = self._node.create_publisher(AudioDataStamped, topic, 10)
-        self.info = self._node.create_publisher(AudioInfo, f"{topic}_info", LATCHED)
-        self.info.publish(AudioInfo(channels=1, sample_rate=RATE, sample_format="S16LE", coding_format="wave"))
+    CHUNK_S = 0.02
+
+    def __init__(self, client, topic: str = "/audio", *, rate: int = RATE, channels: int = 1) -> None:
+        self._node, self._topic, self._rate, self._channels = client.node, topic, rate, channels
+        self._sound, self._position = pcm16(np.repeat(tone(1.0, rate=rate), channels)), 0
         self.last_end = 0.0
-        self._sound, self._position = pcm16(tone(1.0)), 0
-        self._timer = self._node.create_timer(0.02, self._speak)
+        self.start()
+
+    def start(self) -> None:
+        self._publisher = self._node.create_publisher(AudioDataStamped, self._topic, 10)
+        self.info = self._node.create_publisher(AudioInfo, f"{self._topic}_info", LATCHED)
+        told = AudioInfo(channels=self._channels, sample_rate=self._rate, sample_format="S16LE", coding_format="wave")
+        self.info.publish(told)
+        self._timer = self._node.create_timer(self.CHUNK_S, self._speak)
 
     def _speak(self) -> None:
         now = self._node.get_clock().now()
-        chunk = np.take(self._sound, np.arange(self._position, self._position + 641), mode="wrap").astype(np.uint8)
-        self._position = (self._position + 641) % len(self._sound)
+        size = round(self.CHUNK_S * self._rate) * 2 * self._channels + 1
+        chunk = np.take(self._sound, np.arange(self._position, self._position + size), mode="wrap").astype(np.uint8)
+        self._position = (self._position + size) % len(self._sound)
         message = AudioDataStamped(header=Header(stamp=now.to_msg()))
         message.audio.data = chunk.tobytes()
-        self.last_end = now.nanoseconds * 1e-9 + 320 / RATE
+        self.last_end = now.nanoseconds * 1e-9 + self.CHUNK_S
         self._publisher.publish(message)
 
     def stop(self) -> None:
         self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._publisher)
+        self._node.destroy_publisher(self.info)
 
 
-def diagnostics(client) -> dict[str, DiagnosticStatus]:
-    """The next /diagnostics of the node."""
-    arrays = []
-    subscription = client.node.create_subscription(DiagnosticArray, "/diagnostics", arrays.append, 10)
-    client.wait_for(lambda: arrays, "diagnostics")
+class Camera:
+    """Publishes an image, its calibration and a depth image of a wall."""
+
+    DISTANCE_M = 3.0
+    K = (110.0, 0.0, 63.5, 0.0, 110.0, 47.5, 0.0, 0.0, 1.0)
+
+    def __init__(self, client) -> None:
+        self._node = client.node
+        qos = qos_profile_sensor_data
+        self._publishers = [
+            client.node.create_publisher(kind, topic, qos)
+            for kind, topic in ((Image, "/image"), (CameraInfo, "/camera_info"), (Image, "/depth"))
+        ]
+        self._pixels = np.full((96, 128, 3), 200, np.uint8)
+        self._depth = np.full((96, 128), 1000 * self.DISTANCE_M, "<u2").tobytes()
+        self._timer = client.node.create_timer(0.1, self._show)
+
+    def _show(self) -> None:
+        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id="camera_optical_frame")
+        images, infos, depths = self._publishers
+        images.publish(rgb_to_image(self._pixels, header))
+        infos.publish(CameraInfo(header=header, width=128, height=96, k=self.K, distortion_model="plumb_bob"))
+        depths.publish(Image(header=header, width=128, height=96, encoding="16UC1", step=256, data=self._depth))
+
+    def stop(self) -> None:
+        self._node.destroy_timer(self._timer)
+        for publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
+
+
+def diagnostics(client, node: str = NODE) -> dict[str, DiagnosticStatus]:
+    """The next /diagnostics of a node, by task."""
+    arrays, name = [], node.lstrip("/")
+
+    def keep(array: DiagnosticArray) -> None:
+        if array.status[0].name.startswith(f"{name}: "):
+            arrays.append(array)
+
+    subscription = client.node.create_subscription(DiagnosticArray, "/diagnostics", keep, 10)
+    client.wait_for(lambda: arrays, f"diagnostics of {node}")
     client.node.destroy_subscription(subscription)
     return {status.name.split(": ")[1]: status for status in arrays[-1].status}
+
+
+def values(status: DiagnosticStatus) -> dict[str, str]:
+    return {pair.key: pair.value for pair in status.values}
+
+
+def model_pid(client, node: str = NODE) -> int:
+    """The model's process, once it runs."""
+    told = client.wait_for(lambda: values(diagnostics(client, node)["model"]).get("process"), "the model's process")
+    return int(told)
+
+
+def gone(pid: int, seconds: float = 10.0) -> bool:
+    """Whether a process ends in time; one that waits to be reaped has ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def hearing(client) -> bool:
     return diagnostics(client)["audio input"].level == DiagnosticStatus.OK
 
 
-def generate(client) -> Trigger.Response:
-    return client.call(Trigger, f"{NODE}/generate", Trigger.Request())
+def generate(client, node: str = NODE) -> Trigger.Response:
+    return client.call(Trigger, f"{node}/generate", Trigger.Request())
 
 
 def stamp_s(stamp: Time) -> float:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio2shape_core.errors import InputError
-from audio2shape_ros.audio_formats import PcmFormat, PcmStream, decode_portaudio, looks_like_mp3, mix_down
+from audio2shape_ros.audio_formats import PcmFormat, PcmStream, decode_portaudio, mix_down
 
 # Each format written with NumPy alone: full scale, and how many bytes the encoder makes of (S, C) in [-1, 1).
 ENCODERS = {
@@ -69,10 +69,3 @@ def test_portaudio_formats(number, field, samples):
     frames, rate = decode_portaudio(Portaudio(number, 2, field, [*samples, samples[0]]))
     assert rate == 44100
     np.testing.assert_allclose(frames, [[0.5, -0.5]])  # the unfinished frame is dropped
-
-
-def test_mp3_is_told_from_pcm():
-    assert looks_like_mp3(b"\xff\xfb\x90\x64" + bytes(100))
-    assert looks_like_mp3(b"ID3\x04")
-    assert not looks_like_mp3(b"\xff\xff\xff\xff")  # the PCM samples -1, -1
-    assert not looks_like_mp3(b"")

@@ -3,14 +3,14 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from audio2shape_ros.msg import ShapeHypothesis
 from audio2shape_ros.srv import SaveShape
-from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from graph import LATCHED, NODE, diagnostics, generate, set_parameters, stamp_s
+from audio_common_msgs.msg import AudioDataStamped, AudioInfo
+from graph import LATCHED, NODE, diagnostics, generate, model_pid, set_parameters, stamp_s
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from sounds import RATE
@@ -19,6 +19,8 @@ from std_srvs.srv import SetBool, Trigger
 
 from audio2shape_ros.conversions import from_cloud
 from audio2shape_ros.images import rgb_to_image
+
+LOAD = None  # the real model, untrained
 
 
 def test_sound_becomes_a_cloud_and_a_record(client, microphone):
@@ -47,6 +49,14 @@ def test_sound_becomes_a_cloud_and_a_record(client, microphone):
     low, high = (f([table[c] for c in "xyz"], axis=1) for f in (np.min, np.max))
     size = [shape.size.x, shape.size.y, shape.size.z]  # without a camera the frame is upright, so the boxes agree
     np.testing.assert_allclose(high - low, size, rtol=1e-3)
+
+
+def test_only_the_models_process_loads_torch(client, process):
+    def libraries(pid: int) -> str:
+        return Path(f"/proc/{pid}/maps").read_text()
+
+    assert "libtorch" in libraries(model_pid(client))
+    assert "libtorch" not in libraries(process.process.pid)
 
 
 def test_late_joiner_in_another_process_gets_the_last_cloud(client, microphone):
@@ -194,24 +204,3 @@ def test_detection_markers_and_timings_go_with_the_shape(client, microphone):
     assert detection.results[0].hypothesis.class_id == shapes[-1].labels[0]
     client.wait_for(lambda: markers and markers[-1].markers[0].header == shapes[-1].header, "its markers", 5)
     assert latencies[-1].data > 0
-
-
-def test_mp3_is_refused_with_a_remedy(client, start):
-    process = start(remaps={"__ns": "/mp3"})
-    data = client.node.create_publisher(AudioData, "/mp3/audio", 10)
-    statuses = []
-    client.node.create_subscription(
-        DiagnosticArray, "/diagnostics",
-        lambda a: statuses.extend(s for s in a.status if s.name == "mp3/audio2shape: audio input"), 10,
-    )  # fmt: skip
-    frame = b"\xff\xfb\x90\x64" + bytes(413)
-
-    def refused():
-        data.publish(AudioData(data=frame))
-        return statuses and statuses[-1].level == DiagnosticStatus.ERROR and "capture_wave" in statuses[-1].message
-
-    client.wait_for(refused, "the remedy in diagnostics")
-    response = client.call(Trigger, "/mp3/audio2shape/generate", Trigger.Request())
-    assert not response.success
-    assert "mp3" in response.message
-    assert process.alive()

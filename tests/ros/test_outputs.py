@@ -40,7 +40,7 @@ def outputs():
 
 def place(outputs, camera_frame=CAMERA, **settings):
     outputs.settings.update({name.replace("__", "."): value for name, value in settings.items()})
-    frame, matrix = outputs.frame_of(SHAPE, camera_frame, Time())
+    frame, matrix = outputs.frame_of(outputs.sized(SHAPE, None)[0], camera_frame, Time())
     return frame, conversions.transform(matrix, POINTS)
 
 
@@ -84,7 +84,7 @@ def test_tf_carries_it_to_the_target_frame_and_falls_back_to_the_latest(outputs)
     outputs._buffer = SimpleNamespace(lookup_transform=lookup_transform)
     outputs._listener = SimpleNamespace(unregister=lambda: None)
     outputs.settings.update({"output.frame_id": "map"})
-    frame, matrix = outputs.frame_of(SHAPE, CAMERA, Time(nanoseconds=5))
+    frame, matrix = outputs.frame_of(BEFORE_CAMERA, CAMERA, Time(nanoseconds=5))
     assert frame == "map"
     assert asked == [("map", CAMERA, 5), ("map", CAMERA, 0)]
     np.testing.assert_allclose(matrix[:3, 3], [10, 0, 2])

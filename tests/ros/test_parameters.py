@@ -22,6 +22,10 @@ def test_yaml_file_is_the_table():
     assert flat == {p.name: p.default for p in TABLE}
 
 
+def test_readme_shows_the_table():
+    assert parameters.to_markdown() in (ROOT / "README.md").read_text(), "python -m audio2shape_ros.parameters markdown"
+
+
 def test_every_parameter_is_described_and_its_default_allowed():
     for p in TABLE:
         assert p.description.endswith("."), p.name

@@ -1,9 +1,8 @@
 import numpy as np
-import torch
 from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
-from audio2shape_core.refinement.gaussians import Gaussians
+from audio2shape_ros.requests import GaussianArrays
 from audio2shape_ros.splats import NAMES, to_splats
 
 
@@ -14,8 +13,8 @@ def test_covariances_are_carried_by_the_similarity():
     matrix[:3, :3], matrix[:3, 3] = scale * turn, (1, 2, 3)
     means, quats, scales = rng.normal(size=(n, 3)), rng.normal(size=(n, 4)), rng.uniform(0.01, 0.2, (n, 3))
     colors, logits = rng.random((n, 3)), rng.normal(size=n)
-    tensors = (torch.from_numpy(a).float() for a in (means, quats, np.log(scales), logits, colors))
-    message = to_splats(Header(), Gaussians(*tensors), matrix)
+    arrays = (a.astype(np.float32) for a in (means, quats, np.log(scales), logits, colors))
+    message = to_splats(Header(), GaussianArrays(*arrays), matrix)
     assert message.point_step == 68  # the reader's layout
     assert len(message.data) == 68 * n
     table = np.frombuffer(message.data, [(name, "f4") for name in NAMES])

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from sounds import RATE, tone
 
 from audio2shape_ros.parameters import TABLE, Settings
@@ -21,11 +22,40 @@ def quiet(seconds: float) -> np.ndarray:
     return np.random.default_rng(0).normal(0, 1e-3, round(seconds * RATE)).astype(np.float32)
 
 
-def test_onset_fires_once_after_listening_on():
-    trigger = Trigger(Settings({**DEFAULTS, "trigger.listen_s": 0.5}))
-    ((when, seconds),) = fired(trigger, np.concatenate([quiet(2), tone(1.5), quiet(2)]))
-    assert 2.45 < when < 2.65
-    assert 1.8 <= when - seconds <= 2.0  # from shortly before the onset
+def onset(**settings) -> Trigger:
+    changes = {f"trigger.{name}": value for name, value in {"listen_s": 0.5, "period_s": 0.1, **settings}.items()}
+    return Trigger(Settings({**DEFAULTS, **changes}))
+
+
+@pytest.mark.parametrize("chunk", [37, 320, 8000])
+def test_a_lasting_sound_makes_a_first_shape_and_one_when_it_was_heard_to_its_end(chunk):
+    calls = fired(onset(), np.concatenate([quiet(2), tone(1.5), quiet(4)]), chunk=chunk)
+    (first, _), (second, _) = calls
+    late = chunk / RATE
+    assert 2.48 < first < 2.55 + late
+    assert 3.5 < second < 3.8 + late  # it takes a moment of quiet to be sure
+    for when, seconds in calls:
+        assert 1.9 <= when - seconds <= 2.0  # from shortly before the onset, however large the messages
+
+
+def test_a_very_long_sound_is_looked_at_again_when_the_window_is_full():
+    (_, first), (when, second) = fired(onset(), np.concatenate([quiet(2), tone(8), quiet(1)]))
+    assert first < 0.6
+    assert second == 4.0
+    assert 5.9 < when < 6.05
+
+
+def test_a_short_sound_is_not_waited_for_longer_than_it_lasts():
+    ((when, seconds),) = fired(onset(listen_s=3.0), np.concatenate([quiet(2), tone(0.6), quiet(4)]))
+    assert 2.6 < when < 2.95
+    assert when - seconds <= 2.0
+
+
+def test_shapes_keep_their_distance():
+    sound = np.concatenate([quiet(2), *[part for _ in range(6) for part in (tone(0.3), quiet(0.5))], quiet(1)])
+    times = [when for when, _ in fired(onset(period_s=1.5), sound)]
+    assert len(times) >= 2
+    assert (np.diff(times) >= 1.5).all()
 
 
 def test_continuous_keeps_its_period():
@@ -40,7 +70,7 @@ def test_on_demand_never_fires_by_itself():
 
 
 def test_a_bag_that_starts_again_is_heard_again():
-    trigger = Trigger(Settings({**DEFAULTS, "trigger.listen_s": 0.5}))
+    trigger = onset()
     sound = np.concatenate([quiet(2), tone(1), quiet(1)])
     first = fired(trigger, sound)
     assert fired(trigger, sound) == first

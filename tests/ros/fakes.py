@@ -1,0 +1,101 @@
+"""A model that costs nothing and fails on demand, given to the node in place of the trained one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from audio2shape_core.camera import Camera
+from audio2shape_core.errors import InputError
+from audio2shape_core.shape import Shape
+from audio2shape_ros.requests import ModelOptions
+
+STEP_S = 0.005
+POINTS = 2048  # more than this does not fit into the fake's memory
+# Seeds that make it fail.
+KILLED, CRASHED, CUDA, BROKEN, NO_MEMORY, NO_MEMORY_REFINING, DEAF = range(101, 108)
+
+
+class FakeModel:
+    """Answers as AudioToShape does, from its arguments alone."""
+
+    device = "cpu"
+    weights_sha256 = "fake"
+
+    def generate(self, waveform, *, seed=0, steps=None, guidance=None, num_points=256, progress=None, **_):
+        fail(seed)
+        if seed == NO_MEMORY or num_points > POINTS:
+            raise MemoryError
+        tell = progress or (lambda *_: None)
+        tell("encode", 1, 1)
+        total = steps or 4
+        for step in range(total):
+            time.sleep(STEP_S)
+            tell("diffuse", step + 1, total)
+        tell("decode_shape", 1, 1)
+        rng = np.random.default_rng([seed, len(waveform), int(1e6 * float(np.square(waveform).mean()))])
+        points = rng.normal(0, 0.3, (num_points, 3)).astype(np.float32)
+        place = Camera.default(128, 96).world_to_camera
+        shape = Shape(
+            points, rng.integers(0, 256, (num_points, 3), np.uint8), np.full(num_points, 0.7, np.float32), "dog",
+            {"dog": 0.7, "guitar": 0.2}, place,
+        )  # fmt: skip
+        heard = SimpleNamespace(confidence=0.7)
+        timings = {"encode": 1.0, "diffuse": 1000 * STEP_S * total, "decode_shape": 1.0, "total": 2.0}
+        return SimpleNamespace(
+            shape=shape, heard=heard, timings_ms=timings, seed=seed, device=self.device,
+            weights_sha256=self.weights_sha256,
+        )  # fmt: skip
+
+    def refine(self, shape, image, *, camera, iterations, time_budget_s, seed, progress):
+        if seed == NO_MEMORY_REFINING:
+            raise MemoryError
+        progress("pose", 1, 1)
+        for step in range(iterations):
+            time.sleep(STEP_S)
+            progress("refine", step + 1, iterations)
+        closer = shape.camera_from_shape.copy()
+        fitted = SimpleNamespace(accepted=True, rendering=image, seconds={"pose": 0.001, "refine": 0.001})
+        return replace(shape, camera_from_shape=closer), fitted
+
+
+def fail(seed: int) -> None:
+    if seed == KILLED:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if seed == CRASHED:
+        os.abort()
+    if seed == CUDA:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    if seed == BROKEN:
+        raise ZeroDivisionError("the model is broken")
+    if seed == DEAF:
+        time.sleep(60)  # one endless step
+
+
+def load(options: ModelOptions) -> FakeModel:
+    if options.weights_dir == "/missing":
+        raise InputError("no weights at /missing; expected a checkpoint: train one")
+    return FakeModel()
+
+
+def load_unless_marked(options: ModelOptions) -> FakeModel:
+    """Dies while loading as long as the file named weights_dir exists."""
+    if Path(options.weights_dir).exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return FakeModel()
+
+
+def load_slowly(options: ModelOptions) -> FakeModel:
+    """Tells its process id in the file weights_dir, and is loaded when there is one of the same name with .go."""
+    told = Path(options.weights_dir)
+    told.with_suffix(".part").write_text(str(os.getpid()))
+    told.with_suffix(".part").rename(told)
+    while not told.with_suffix(".go").exists():
+        time.sleep(0.01)
+    return FakeModel()

@@ -1,0 +1,156 @@
+"""What a robot does to a node: the model dies or runs out of memory, cables come loose, formats change."""
+
+import io
+import os
+import signal
+import time
+
+import fakes
+import pytest
+import soundfile
+from audio2shape_ros.action import GenerateShape
+from audio2shape_ros.msg import ShapeHypothesis
+from audio_common_msgs.msg import AudioData, AudioInfo
+from diagnostic_msgs.msg import DiagnosticStatus
+from graph import LATCHED, NODE, Camera, Microphone, diagnostics, generate, gone, hearing, model_pid, values
+from rclpy.action import ActionClient
+from sounds import RATE, pcm16, tone
+
+
+@pytest.fixture
+def ask(client, microphone):
+    """ask(**goal) -> result of ~/generate_shape on the live sound."""
+    action = ActionClient(client.node, GenerateShape, f"{NODE}/generate_shape")
+    assert action.wait_for_server(10)
+
+    def ask(**goal) -> GenerateShape.Result:
+        sent = action.send_goal_async(GenerateShape.Goal(**goal))
+        handle = client.wait_for(sent.done, "the goal's answer") and sent.result()
+        result = handle.get_result_async()
+        return client.wait_for(result.done, "the result") and result.result().result
+
+    yield ask
+    action.destroy()
+
+
+def test_a_killed_model_costs_one_shape_and_is_reported(client, process, ask):
+    before = model_pid(client)
+    answer = ask(seed=fakes.KILLED)
+    assert answer.code == answer.MODEL_FAILED
+    assert "SIGKILL" in answer.message
+    assert ask(seed=1).code == GenerateShape.Result.SUCCESS
+    assert process.alive()
+    told = values(diagnostics(client)["model"])
+    assert int(told["restarts"]) >= 1
+    assert int(told["process"]) != before
+
+
+def test_a_model_killed_while_idle_is_started_again(client, process, ask):
+    before = model_pid(client)
+    os.kill(before, signal.SIGKILL)
+    assert gone(before)
+    client.wait_for(lambda: model_pid(client) != before, "another process")
+    assert ask(seed=1).code == GenerateShape.Result.SUCCESS
+
+
+def test_a_model_that_keeps_dying_is_left_alone_for_a_while(client, process, ask):
+    messages = [ask(seed=fakes.KILLED).message for _ in range(4)]
+    assert any("it starts again in" in message for message in messages)
+    client.wait_for(lambda: generate(client).success, "shapes again")
+
+
+def test_out_of_memory_gives_less_and_says_so(client, process, ask):
+    answer = ask(num_points=fakes.POINTS + 1000, seed=1)
+    assert answer.code == answer.SUCCESS
+    assert answer.shape.cloud.width == fakes.POINTS
+    assert "out of memory" in answer.shape.notice
+    assert "out of memory" in diagnostics(client)["pipeline"].message
+    answer = ask(seed=fakes.NO_MEMORY)
+    assert answer.code == answer.OUT_OF_MEMORY
+    assert diagnostics(client)["pipeline"].level == DiagnosticStatus.ERROR
+    assert ask(seed=1).shape.notice == ""
+
+
+def test_a_publisher_that_starts_again_is_heard_again(client, process, microphone):
+    microphone.stop()
+    client.wait_for(lambda: "nothing arrives" in diagnostics(client)["audio input"].message, "the silence")
+    again = Microphone(client)
+    client.wait_for(lambda: hearing(client), "audio again")
+    assert generate(client).success
+    again.stop()
+    microphone.start()
+    client.wait_for(lambda: hearing(client), "the first one again")
+
+
+def test_another_sample_rate_is_followed(client, process, microphone):
+    shapes = client.collect(ShapeHypothesis, f"{NODE}/shape", 10)
+    microphone.stop()
+    other = Microphone(client, rate=48000, channels=2)
+    client.wait_for(lambda: "x 2 at 48000" in values(diagnostics(client)["audio input"])["format"], "the new format")
+    time.sleep(1.0)
+    assert generate(client).success
+    client.wait_for(lambda: shapes, "the shape", 5)
+    start, end = shapes[-1].audio_start, shapes[-1].audio_end
+    heard_s = end.sec - start.sec + 1e-9 * (end.nanosec - start.nanosec)
+    assert 0.5 < heard_s <= 4.01  # counted at the new rate
+    other.stop()
+    microphone.start()
+    client.wait_for(lambda: "x 1 at 16000" in values(diagnostics(client)["audio input"])["format"], "the old format")
+
+
+def test_a_camera_may_leave_and_come_back_and_depth_gives_the_scale(client, process, microphone):
+    camera = Camera(client)
+    client.wait_for(lambda: diagnostics(client)["camera"].message == "seeing", "the camera")
+    camera.stop()
+    client.wait_for(lambda: "no camera" in diagnostics(client)["camera"].message, "its absence")
+    assert generate(client).success
+    camera = Camera(client)
+    client.wait_for(lambda: diagnostics(client)["camera"].message == "seeing", "the camera again")
+    client.wait_for(lambda: values(diagnostics(client)["camera"])["depth images"] != "0", "depth")
+    shapes = client.collect(ShapeHypothesis, f"{NODE}/shape", 10)
+    assert generate(client).success
+    client.wait_for(lambda: shapes, "the shape", 5)
+    assert shapes[-1].refined
+    assert shapes[-1].scale_source == ShapeHypothesis.SCALE_DEPTH
+    assert shapes[-1].pose.position.z == pytest.approx(Camera.DISTANCE_M, rel=0.5)
+    camera.stop()
+
+
+def test_mp3_is_decoded(client, start):
+    process = start(remaps={"__ns": "/mp3"})
+    node = "/mp3/audio2shape"
+    info = client.node.create_publisher(AudioInfo, "/mp3/audio_info", LATCHED)
+    info.publish(AudioInfo(channels=1, sample_rate=RATE, sample_format="S16LE", coding_format="MP3"))
+    data = client.node.create_publisher(AudioData, "/mp3/audio", 10)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, tone(4.0), RATE, format="MP3", subtype="MPEG_LAYER_III")
+    stream, position = buffer.getvalue(), 0
+
+    def speak():
+        nonlocal position
+        data.publish(AudioData(data=stream[position : position + 300]))
+        position = (position + 300) % len(stream)
+
+    timer = client.node.create_timer(0.05, speak)
+    client.wait_for(lambda: "MP3 x 1 at 16000" in values(diagnostics(client, node)["audio input"])["format"], "mp3")
+    time.sleep(1.0)
+    client.wait_for(lambda: generate(client, node).success, "a shape of it")
+    client.node.destroy_timer(timer)
+    assert process.alive()
+
+
+def test_a_coding_nobody_knows_is_refused_with_a_remedy(client, start):
+    start(remaps={"__ns": "/opus"})
+    info = client.node.create_publisher(AudioInfo, "/opus/audio_info", LATCHED)
+    info.publish(AudioInfo(channels=1, sample_rate=RATE, sample_format="S16LE", coding_format="opus"))
+    data = client.node.create_publisher(AudioData, "/opus/audio", 10)
+
+    def refused():
+        data.publish(AudioData(data=pcm16(tone(0.02))))
+        told = diagnostics(client, "/opus/audio2shape")["audio input"]
+        return told.level == DiagnosticStatus.ERROR and "opus" in told.message and "format:=wave" in told.message
+
+    client.wait_for(refused, "the remedy in diagnostics")
+    response = generate(client, "/opus/audio2shape")
+    assert not response.success
+    assert "opus" in response.message

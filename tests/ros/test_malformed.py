@@ -1,0 +1,156 @@
+"""Messages that lie: about their size, their encoding, their format. The node goes on and says what it was sent."""
+
+import time
+
+import numpy as np
+import pytest
+from audio_common_msgs.msg import AudioDataStamped, AudioInfo
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from graph import LATCHED, Camera, diagnostics, generate, hearing, set_parameters
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sounds import RATE
+from std_msgs.msg import Header
+
+from audio2shape_core.errors import InputError
+from audio2shape_ros.audio_formats import PcmFormat, PcmStream, decode_portaudio, mix_down
+from audio2shape_ros.depth import DEPTHS, image_to_depth
+from audio2shape_ros.images import LAYOUTS, compressed_to_rgb, image_to_rgb, pinhole
+
+EXAMPLES = 200
+SMALL, ANY_U32 = st.integers(0, 40), st.integers(0, 2**32 - 1)
+NUMBERS = st.one_of(st.floats(width=64), st.sampled_from([0.0, -1.0, 1e300, float("nan"), float("inf")]))
+BYTES = st.binary(max_size=5000)
+ONCE = settings(
+    max_examples=EXAMPLES, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)  # fmt: skip
+
+images = st.builds(
+    Image, height=SMALL | ANY_U32, width=SMALL | ANY_U32, step=SMALL | ANY_U32, data=BYTES,
+    encoding=st.sampled_from([*LAYOUTS, *DEPTHS, "", "rgb", "8UC99"]) | st.text("abc8UC_", max_size=8),
+    is_bigendian=st.integers(0, 255),
+)  # fmt: skip
+compressed = st.builds(
+    CompressedImage, format=st.sampled_from(["jpeg", "png", "", "theora"]),
+    data=st.builds(bytes.__add__, st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n"]), BYTES),
+)  # fmt: skip
+infos = st.builds(
+    CameraInfo, width=SMALL | ANY_U32, height=SMALL | ANY_U32, d=st.lists(NUMBERS, max_size=14),
+    k=st.lists(NUMBERS, min_size=9, max_size=9), p=st.lists(NUMBERS, min_size=12, max_size=12),
+    distortion_model=st.sampled_from(["plumb_bob", "rational_polynomial", "equidistant", "", "fisheye"]),
+)  # fmt: skip
+audio_infos = st.builds(
+    AudioInfo, channels=st.integers(0, 255), sample_rate=ANY_U32 | st.sampled_from([8000, 16000, 44100]),
+    sample_format=st.sampled_from(["S16LE", "F32BE", "S24LE", "", "X", "S99LE", "F8"]),
+    coding_format=st.sampled_from(["", "wave", "MP3", "opus", "?"]),
+)  # fmt: skip
+pcm = st.builds(lambda data: stamped(data), BYTES | BYTES.map(lambda tail: b"\xff\xfb\x90\x64" + tail))
+
+
+def stamped(data: bytes) -> AudioDataStamped:
+    message = AudioDataStamped()
+    message.audio.data = data
+    return message
+
+
+def in_words(error: InputError) -> None:
+    assert "expected" in str(error)
+
+
+@ONCE
+@given(images, compressed, infos)
+def test_pictures_are_decoded_or_refused_in_words(image, jpeg, info):
+    for decode, message in ((image_to_rgb, image), (image_to_depth, image), (compressed_to_rgb, jpeg)):
+        try:
+            assert decode(message).ndim in (2, 3)
+        except InputError as error:
+            in_words(error)
+    for rectified in (True, False):
+        try:
+            pixels, camera = pinhole(np.zeros((6, 8, 3), np.uint8), info, rectified=rectified)
+        except InputError:
+            continue
+        assert pixels.shape == (6, 8, 3)
+        assert np.isfinite(camera.intrinsics).all()
+
+
+@ONCE
+@given(audio_infos, st.lists(BYTES, max_size=3))
+def test_sounds_are_decoded_or_refused_in_words(info, messages):
+    try:
+        stream = PcmStream(PcmFormat(info.sample_rate, info.channels, info.sample_format))
+    except InputError as error:
+        return in_words(error)
+    for data in messages:
+        mono = mix_down(stream.feed(data), -1)
+        assert np.isfinite(mono).all()
+        assert not len(mono) or np.abs(mono).max() <= 1
+
+
+@ONCE
+@given(st.integers(-1, 64), st.integers(-2, 70), st.integers(-5, 10**6), st.lists(st.floats(width=32), max_size=20))
+def test_portaudio_messages_are_decoded_or_refused_in_words(number, channels, rate, samples):
+    fields = ("float32_data", "int32_data", "int16_data", "int8_data", "uint8_data")
+    info = type("Info", (), {"format": number, "channels": channels, "rate": rate})
+    message = type("Audio", (), {"info": info, "audio_data": type("Data", (), dict.fromkeys(fields, samples))})
+    try:
+        frames, _ = decode_portaudio(message)
+    except InputError as error:
+        return in_words(error)
+    assert np.isfinite(mix_down(frames, -1)).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "topic", "messages", "task"),
+    [
+        (AudioDataStamped, "/audio", pcm, None),  # any bytes are some sound
+        (AudioInfo, "/audio_info", audio_infos, "audio input"), (Image, "/image", images, "camera"),
+        (CameraInfo, "/camera_info", infos, "camera"), (Image, "/depth", images, "camera"),
+    ],
+    ids=["audio", "audio_info", "image", "camera_info", "depth"],
+)  # fmt: skip
+def test_the_node_survives_and_complains(client, process, microphone, kind, topic, messages, task):
+    """Shapes are made all the while, so that pictures are decoded and not only stored."""
+    camera = Camera(client)
+    publisher = client.node.create_publisher(kind, topic, LATCHED if kind is AudioInfo else 10)
+    client.wait_for(publisher.get_subscription_count, f"a subscriber of {topic}")
+    arrays = client.collect(DiagnosticArray, "/diagnostics", 10)
+    assert set_parameters(client, trigger__mode="continuous", trigger__period_s=0.1).successful
+
+    @ONCE
+    @given(messages)
+    def send(message):
+        if hasattr(message, "header"):
+            message.header = Header(stamp=client.node.get_clock().now().to_msg(), frame_id="camera_optical_frame")
+        publisher.publish(message)
+        time.sleep(0.005)
+
+    def complaints() -> list[str]:
+        told = [s for a in arrays for s in a.status if s.name == f"audio2shape: {task}"]
+        return [s.message for s in told if s.level != DiagnosticStatus.OK and "expected" in s.message]
+
+    send()
+    assert process.alive()
+    if task:
+        client.wait_for(lambda: complaints() or send(), "a complaint in diagnostics")
+    client.node.destroy_publisher(publisher)
+    camera.stop()
+    microphone.info.publish(AudioInfo(channels=1, sample_rate=RATE, sample_format="S16LE", coding_format="wave"))
+    assert set_parameters(client, trigger__mode="on_demand").successful
+    client.wait_for(lambda: hearing(client), "sound after it")
+    client.wait_for(lambda: generate(client).success, "shapes after it")
+
+
+def test_a_picture_that_cannot_be_used_is_named_in_diagnostics(client, process, microphone):
+    publisher = client.node.create_publisher(Image, "/image", 10)
+    client.wait_for(publisher.get_subscription_count, "the camera input")
+
+    def told() -> bool:
+        stamp = client.node.get_clock().now().to_msg()
+        publisher.publish(Image(header=Header(stamp=stamp), height=2, width=2, step=6, encoding="pink", data=bytes(12)))
+        generate(client)
+        return "'pink'" in diagnostics(client)["camera"].message
+
+    client.wait_for(told, "the encoding in diagnostics")
+    client.node.destroy_publisher(publisher)
