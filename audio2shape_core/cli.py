@@ -1,4 +1,4 @@
-"""The command line: `audio2shape generate | train | evaluate | benchmark | doctor`.
+"""The command line: `audio2shape generate | train | evaluate | benchmark | doctor | view`.
 
 This file reads arguments and calls one function a command; each command's own module is imported only when it runs.
 Exit codes: 0 done, 1 doctor found a fault, 2 bad input (one line on standard error), 130 interrupted.
@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from audio2shape_core import __version__
+from audio2shape_core import __version__, viewer
 from audio2shape_core.errors import InputError
 from audio2shape_core.files import replacing
 
@@ -250,6 +250,8 @@ def build_parser() -> argparse.ArgumentParser:
     p = commands.add_parser("doctor", help="what is wrong with this machine, and how to mend it")
     add_common(p)
     p.set_defaults(run=doctor)
+
+    viewer.add_command(commands)
     return parser
 
 

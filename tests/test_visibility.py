@@ -50,4 +50,4 @@ def test_a_plate_behind_another_is_hidden_where_it_is_covered():
 def test_more_points_of_the_same_surface_are_judged_alike():
     points = sphere(12_288, 3)
     few, many = seen_points(points[:4096], VIEW), seen_points(points, VIEW)[:4096]
-    assert (few == many).mean() > 0.97
+    assert (few == many).mean() > 0.95
