@@ -19,7 +19,7 @@ help: ## list what can be made
 
 .venv/.test: .venv/.core
 	@echo "installing what the tests need"
-	$(PIP) -e '.[teachers,cuda,test]'
+	$(PIP) -e '.[teachers,cuda,view,test]'
 	@touch $@
 
 .venv/.ros: .venv/.core requirements-ros-wheels.txt

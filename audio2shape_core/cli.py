@@ -1,4 +1,4 @@
-"""The command line: `audio2shape generate | train | pretrained | data | evaluate | benchmark | doctor`.
+"""The command line: `audio2shape generate | train | pretrained | data | evaluate | benchmark | doctor | view`.
 
 This file reads arguments and calls one function a command; each command's own module is imported only when it runs.
 Exit codes: 0 done, 1 doctor found a fault, 2 bad input (one line on standard error), 130 interrupted.
@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from audio2shape_core import __version__
+from audio2shape_core import __version__, viewer
 from audio2shape_core.alignment import pretrained
 from audio2shape_core.data import command as data_command
 from audio2shape_core.errors import InputError
@@ -108,13 +108,15 @@ def generate(args: argparse.Namespace) -> None:
     decode_ms = 1000 * (time.perf_counter() - start)
     image = read_image(args.image) if args.image else None
     camera = camera_of(args, image) if args.image else None
+    mask = read_image(args.mask)[..., 0] if args.mask else None
 
     from audio2shape_core.pipeline import AudioToShape
 
     model = AudioToShape.load(args.weights, device=args.device)
     show, close = progress_bar()
     result = model.generate(
-        waveform, image=image, camera=camera, pose_known=bool(image is not None and args.view), seed=args.seed, steps=args.steps, guidance=args.guidance,
+        waveform, image=image, camera=camera, pose_known=bool(image is not None and args.view), mask=mask,
+        seed=args.seed, steps=args.steps, guidance=args.guidance,
         num_points=args.num_points, refine_steps=args.refine_steps, time_budget_s=args.time_budget, progress=show,
     )  # fmt: skip
     close()
@@ -223,6 +225,7 @@ def build_parser() -> argparse.ArgumentParser:
     p = commands.add_parser("generate", help="a sound in, a coloured point cloud out")
     p.add_argument("audio", metavar="AUDIO", help="wav, flac, ogg or mp3, any rate, channels and length")
     p.add_argument("--image", metavar="IMG", help="camera frame to refine the shape with (PNG or JPEG)")
+    p.add_argument("--mask", metavar="FILE", help="picture of the image's size, white where the object is; else it is found")
     for name, meaning in (("fx", "focal length"), ("fy", "focal length"), ("cx", "principal point"), ("cy", "principal point")):
         p.add_argument(f"--{name}", type=float, help=f"{meaning} of the camera, pixels")
     p.add_argument("--view", nargs=2, type=float, metavar=("AZ", "EL"), help="where the camera stood, degrees from the "
@@ -234,7 +237,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--guidance", type=float, help="guidance scale, 1 = none (default: the checkpoint's)")
     p.add_argument("--num-points", type=count(256, 262_144), default=2048, help="points of the coarse cloud")
     p.add_argument("--refine-steps", type=count(0, 5000), default=300, help="3DGS steps with --image (default: 300)")
-    p.add_argument("--time-budget", type=float, metavar="S", help="stop refining after so many seconds")
+    p.add_argument("--time-budget", type=float, metavar="S", help="stop refining (the search of the pose included) after so many seconds")
     add_common(p)
     p.set_defaults(run=generate)
 
@@ -272,6 +275,8 @@ def build_parser() -> argparse.ArgumentParser:
     p = commands.add_parser("doctor", help="what is wrong with this machine, and how to mend it")
     add_common(p)
     p.set_defaults(run=doctor)
+
+    viewer.add_command(commands)
     return parser
 
 

@@ -184,6 +184,7 @@ class AudioToShape:
         *,
         camera: Camera | None = None,
         pose_known: bool = False,
+        mask: np.ndarray | None = None,
         iterations: int = 300,
         time_budget_s: float | None = None,
         seed: int = 0,
@@ -191,10 +192,11 @@ class AudioToShape:
     ) -> tuple[Shape, Refined]:
         """Fit a coarse shape to an image (H, W, 3) uint8 RGB with 3D Gaussians.
 
-        `camera` gives the intrinsics, and with `pose_known` the pose too (canonical frame to camera). Returns the refined shape, or the coarse one where the image was not trusted.
+        `camera` gives the intrinsics, and with `pose_known` the pose too (canonical frame to camera); `mask` (H, W) says
+        which pixels are the object. Returns the refined shape, or the coarse one where the image was not trusted.
         """
         fitted = refine(
-            shape.points, shape.colors, image, camera=camera, pose_known=pose_known, iterations=iterations,
+            shape.points, shape.colors, image, camera=camera, pose_known=pose_known, mask=mask, iterations=iterations,
             time_budget_s=time_budget_s, seed=seed, device=str(self.device), progress=progress,
         )  # fmt: skip
         if not fitted.accepted:
@@ -213,6 +215,7 @@ class AudioToShape:
         image: np.ndarray | None = None,
         camera: Camera | None = None,
         pose_known: bool = False,
+        mask: np.ndarray | None = None,
         seed: int = 0,
         steps: int | None = None,
         guidance: float | None = None,
@@ -252,7 +255,7 @@ class AudioToShape:
             if image is not None and refine_steps > 0:
                 with timed("refine"):
                     shape, refined = self.refine(
-                        coarse, image, camera=camera, pose_known=pose_known, iterations=refine_steps,
+                        coarse, image, camera=camera, pose_known=pose_known, mask=mask, iterations=refine_steps,
                         time_budget_s=time_budget_s, seed=seed, progress=watch,
                     )  # fmt: skip
                 timings["pose"] = 1000 * refined.seconds.get("pose", 0.0)

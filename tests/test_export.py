@@ -6,7 +6,7 @@ import torch
 from scenes import box_cloud
 
 from audio2shape_core.errors import InputError
-from audio2shape_core.refinement.export import from_ply, to_ply, to_splat
+from audio2shape_core.refinement.export import from_ply, from_splat, to_ply, to_splat
 from audio2shape_core.refinement.gaussians import Gaussians
 
 
@@ -44,6 +44,15 @@ def test_splat_rows(gaussians):
     assert np.allclose(rows[:, 24:27], 255 * gaussians.colors.numpy()[order], atol=0.51)
     assert np.allclose(rows[:, 27], 255 * gaussians.opacities.numpy()[order], atol=0.51)
     assert np.allclose((rows[:, 28:] - 128.0) / 128, gaussians.quats.numpy()[order] / 3, atol=0.01)
+
+
+def test_splat_comes_back_but_for_its_eight_bit_fields(gaussians):
+    order = torch.argsort(gaussians.opacities * gaussians.scales.prod(1), descending=True, stable=True)
+    back, sorted_ = from_splat(to_splat(gaussians)), gaussians.map(lambda t: t[order])
+    assert torch.equal(back.means, sorted_.means) and torch.allclose(back.scales, sorted_.scales)
+    assert torch.allclose(back.colors, sorted_.colors, atol=2e-3)
+    assert torch.allclose(back.opacities, sorted_.opacities, atol=2e-3)
+    assert torch.allclose(back.rotations(), sorted_.rotations(), atol=0.03)
 
 
 @pytest.mark.parametrize("damage", [lambda d: b"", lambda d: d[:-5], lambda d: d.replace(b"f_dc_0", b"f_xx_0"), lambda d: b"junk" * 9])

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import cKDTree
 from scenes import box_cloud
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.refinement.appearance import spread_colors
+from audio2shape_core.refinement.appearance import color_transfer, spread_colors
 from audio2shape_core.refinement.deformation import Deformation
 from audio2shape_core.refinement.dense_cloud import onto_surface, sample_cloud
 from audio2shape_core.refinement.density import DensityControl, choose, double, weighted_residual
@@ -91,9 +92,16 @@ def test_dense_cloud_follows_opacity_and_area():
     built.logit_opacities[:500] = -9
     _, _, source = sample_cloud(built, 4000)
     assert (source < 500).mean() < 0.01
-    weight = (built.opacities * built.scales[:, 0] * built.scales[:, 1]).numpy()
-    expected = 4000 * weight / weight.sum()
-    assert np.abs(np.bincount(source, minlength=1000) - expected).max() <= 1.01
+
+
+def test_dense_cloud_and_every_beginning_of_it_are_spread_evenly():
+    """Of two samples of as many points, the even one has the wider narrowest gaps."""
+    built = Gaussians.from_cloud(sphere(2048), np.zeros((2048, 3), np.uint8))
+    points, _, _ = sample_cloud(built, 4000)
+    for count in (500, 4000):
+        gap = cKDTree(points[:count]).query(points[:count], 2)[0][:, 1]
+        chance = cKDTree(sphere(count)).query(sphere(count), 2)[0][:, 1]
+        assert np.percentile(gap, 5) > 2 * np.percentile(chance, 5)
 
 
 def test_dense_points_lie_closer_to_the_surface_than_the_centres():
@@ -104,16 +112,64 @@ def test_dense_points_lie_closer_to_the_surface_than_the_centres():
     assert np.linalg.norm(smoothed - noisy, axis=1).max() <= np.median(spacing(noisy)) + 1e-9
 
 
-def test_smooth_deformation_and_strain():
-    points = torch.from_numpy(sphere(500))
-    deformation = Deformation(points, unit=0.1, nodes=16)
+def lateral_deformation(points: np.ndarray) -> Deformation:
+    axes = torch.tensor([[1.0, 0, 0], [0, 0, -1.0]])
+    return Deformation(torch.from_numpy(points), axes, 0.1, length=0.5, amplitude=0.06, nodes=48)
+
+
+def test_nothing_moves_along_the_line_of_sight():
+    deformation = lateral_deformation(sphere(500))
     with torch.no_grad():
-        deformation.bend += torch.tensor([0.3, 0.0, -0.2])
-    assert torch.allclose(deformation.displacement(), torch.tensor([0.3, 0.0, -0.2]).expand(500, 3), atol=1e-5)
-    assert deformation.strain(points + 0.5) == pytest.approx(0, abs=1e-3)  # moving together is no strain
-    scattered = points + 0.05 * torch.randn(500, 3, generator=torch.Generator().manual_seed(0))
-    assert deformation.strain(scattered) > 1
-    assert deformation.departure(scattered) == pytest.approx(3 * 0.25, rel=0.2)
+        deformation.bend.normal_()
+        deformation.shift.normal_()
+    moved = (deformation.means() - deformation.home).detach()
+    assert not moved[:, 1].any() and moved[:, 0].abs().mean() > 0.02
+
+
+def test_the_smooth_field_has_its_prior():
+    """Standard normal modes give a field of the stated deviation, that neighbours share and the far side does not."""
+    points = sphere(500)
+    deformation = lateral_deformation(points)
+    draws = []
+    for seed in range(200):
+        with torch.no_grad():
+            deformation.bend.normal_(generator=torch.Generator().manual_seed(seed))
+        draws.append((deformation.means() - deformation.home).detach().numpy()[:, 0])
+    draws = np.array(draws)  # (200, 500)
+    assert np.sqrt(np.square(draws).mean()) == pytest.approx(0.06, rel=0.15)
+    alike = np.corrcoef(draws.T)
+    apart = np.linalg.norm(points[:, None] - points, axis=-1)
+    assert alike[apart < 0.1].mean() > 0.95 and abs(alike[apart > 1.7].mean()) < 0.15
+
+
+def test_moving_together_is_no_strain():
+    deformation = lateral_deformation(sphere(500))
+    with torch.no_grad():
+        deformation.shift += 0.5
+    assert deformation.strain().item() == pytest.approx(0, abs=1e-3)
+    assert deformation.departure().item() == pytest.approx(0.5)
+    with torch.no_grad():
+        deformation.shift += torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
+    assert deformation.strain() > 1
+
+
+def test_colours_of_the_whole_are_mapped_to_the_picture():
+    """A faded, tinted rendering: the map that undoes it is found, from the pixels that both call object alone."""
+    rng = torch.Generator().manual_seed(0)
+    alpha = torch.rand(20, 20, generator=rng) * 0.4 + 0.6
+    alpha[:5] = 0
+    vivid = torch.rand(20, 20, 3, generator=rng) * alpha[..., None]
+    faded = 0.6 * vivid + alpha[..., None] * torch.tensor([0.3, 0.1, 0.2])
+    vivid[:5] = 1.0  # something else in the picture
+    matrix, offset = color_transfer(faded, alpha, vivid, torch.ones(20, 20))
+    assert torch.allclose(faded @ matrix.T + alpha[..., None] * offset, vivid * (alpha > 0)[..., None], atol=0.06)
+
+
+def test_one_colour_is_moved_not_stretched():
+    grey = torch.full((6, 6, 3), 0.5)
+    matrix, offset = color_transfer(grey, torch.ones(6, 6), torch.tensor([0.8, 0.2, 0.1]).expand(6, 6, 3), torch.ones(6, 6))
+    assert torch.allclose(matrix, torch.eye(3), atol=0.02)
+    assert torch.allclose(matrix @ grey[0, 0] + offset, torch.tensor([0.8, 0.2, 0.1]), atol=0.01)
 
 
 def test_unseen_colours_follow_the_mirror_image():

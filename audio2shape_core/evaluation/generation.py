@@ -20,6 +20,7 @@ from audio2shape_core.data.manifest import Item, read_manifest
 from audio2shape_core.errors import InputError
 from audio2shape_core.evaluation.alignment import Embedded, Embedder, both_ways
 from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
+from audio2shape_core.evaluation.set_metrics import subsample
 from audio2shape_core.evaluation.shape_sets import SET_SIZE, compare_sets
 from audio2shape_core.evaluation.shape_sets import report as report_sets
 from audio2shape_core.pipeline import AudioToShape, Heard
@@ -27,6 +28,7 @@ from audio2shape_core.shape import Shape
 from audio2shape_core.vocabulary import VOCABULARY
 
 BATCH = 32
+JUDGE_POINTS = 1024  # as many as the judge was trained on, and as the smallest clouds of the gallery have
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,10 @@ def imagine_all(model: AudioToShape, heard: list[tuple[Item, Heard]], seed: int 
 def judge_classes(folder: Path, clouds: list[np.ndarray]) -> list[str]:
     """The independent classifier's class of every cloud."""
     judge, classes = models.load_judge(folder / "judge.safetensors")
+    clouds = subsample([normalize(cloud) for cloud in clouds], JUDGE_POINTS)
     labels = []
     for start in range(0, len(clouds), BATCH):
-        batch = np.stack([normalize(cloud) for cloud in clouds[start : start + BATCH]])
+        batch = np.stack(clouds[start : start + BATCH])
         labels += [classes[i] for i in judge(torch.from_numpy(batch).float()).argmax(-1).tolist()]
     return labels
 

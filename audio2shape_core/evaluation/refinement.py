@@ -7,6 +7,7 @@ points. The pose is estimated apart, from the same image and the shape's own clo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from audio2shape_core.camera import Camera, view_rotation
 from audio2shape_core.evaluation.metrics import chamfer
+from audio2shape_core.evaluation.visibility import seen_points
 from audio2shape_core.refinement import Gaussians, refine, render
 from audio2shape_core.refinement.foreground import Foreground
 from audio2shape_core.refinement.pose import estimate_pose
@@ -58,13 +60,13 @@ def _refine_one(points: np.ndarray, colors: np.ndarray, iterations: int, side: i
     )
     before, after = Gaussians.from_cloud(coarse, coarse_colors), refined.gaussians
     dense = refined.points[rng.permutation(len(refined.points))[:POINTS]]
-    target = points[order[-POINTS:]]
+    target, seen = points[order[-POINTS:]], seen_points(points, view)[order[-POINTS:]]
 
     own = Gaussians.from_cloud(points[order[:POINTS]], colors[order[:POINTS]])
     pose = estimate_pose(own, image, Foreground(alpha, 1.0), view)
     errors = [_errors(_photograph(truth, camera)[0], _photograph(after, camera)[0]) for camera in others]
     errors_before = [_errors(_photograph(truth, camera)[0], _photograph(before, camera)[0]) for camera in others]
-    halves_before, halves_after = half_chamfers(coarse, target, view), half_chamfers(dense, target, view)
+    halves_before, halves_after = half_chamfers(coarse, target, seen), half_chamfers(dense, target, seen)
     return {
         "l1_view": _errors(image, _photograph(after, view)[0])[0],
         "l1_held_out_views": np.mean([l1 for l1, _ in errors]),
@@ -98,15 +100,22 @@ def coarsen(
     return bent.astype(np.float32), (0.6 * blurred + 0.4 * blurred.mean(0)).astype(np.uint8)
 
 
-def half_chamfers(cloud: np.ndarray, truth: np.ndarray, camera: Camera) -> tuple[float, float]:
-    """Chamfer distance of what the camera sees, and of what it does not: each half is compared with the whole of the
-    other cloud, so that where the two boundaries fall does not count."""
-    seen, true_seen = _seen(cloud, camera), _seen(truth, camera)
-    to_truth, to_cloud = cKDTree(truth).query(cloud)[0], cKDTree(cloud).query(truth)[0]
-    return (
-        float(to_truth[seen].mean() + to_cloud[true_seen].mean()),
-        float(to_truth[~seen].mean() + to_cloud[~true_seen].mean()),
-    )
+def half_chamfers(cloud: np.ndarray, truth: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
+    """Chamfer distance (unsquared, sum of both directions) on the half of the truth that a camera sees, and on the other.
+
+    The true shape alone decides what is seen (`seen_points`); a point of the cloud belongs to the half of its nearest
+    true point. So both clouds of a comparison are divided alike, however wrong they are. NaN for a half without points.
+
+    Arguments:
+        cloud: (N, 3); truth: (M, 3); seen: (M,) bool, of the true points.
+    """
+    to_truth, nearest = cKDTree(truth).query(cloud)
+    to_cloud = cKDTree(cloud).query(truth)[0]
+
+    def mean(values: np.ndarray) -> float:
+        return float(values.mean()) if len(values) else math.nan
+
+    return tuple(mean(to_truth[half[nearest]]) + mean(to_cloud[half]) for half in (seen, ~seen))
 
 
 def rotation_error(found: Camera, true: Camera, points: np.ndarray, colors: np.ndarray) -> float:
@@ -140,19 +149,6 @@ def _errors(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     """Mean absolute error 0..1 and PSNR in dB, over the whole image."""
     difference = (a.astype(np.float64) - b) / 255
     return float(np.abs(difference).mean()), float(-10 * np.log10(np.square(difference).mean() + 1e-12))
-
-
-def _seen(points: np.ndarray, camera: Camera, side: int = 96, thickness: float = 0.08) -> np.ndarray:
-    """(N,) bool: less than `thickness` behind the nearest point in a 3 x 3 neighbourhood of a coarse depth image."""
-    small = camera.scaled(side / max(camera.width, camera.height))
-    pixels, depth = small.project(points)
-    column, row = np.floor(pixels).astype(int).T + 1
-    nearest = np.full((small.height + 2, small.width + 2), np.inf)
-    for down in (-1, 0, 1):
-        for across in (-1, 0, 1):
-            at = np.clip(row + down, 0, small.height + 1), np.clip(column + across, 0, small.width + 1)
-            np.minimum.at(nearest, at, depth)
-    return depth < nearest[np.clip(row, 0, small.height + 1), np.clip(column, 0, small.width + 1)] + thickness
 
 
 def _summary(rows: list[dict]) -> dict:

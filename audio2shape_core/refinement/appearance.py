@@ -1,4 +1,4 @@
-"""Colours for what the image does not show."""
+"""Colours: of the whole shape from the picture's, and of what the picture does not show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,29 @@ SEEN = 0.3  # a Gaussian seen this well tells others its colour,
 GLIMPSED = 0.03  # and one seen this well keeps its own: the image would show the difference
 COLOR_SCALE = 0.5  # a full step of one colour channel counts as this much distance (the shape has radius 1)
 WIDTH = 0.1  # distance over which neighbours count
+TRANSFER_HOLD = 1e-3  # variance of colour below which `color_transfer` trusts the identity more than the pixels
 AVERAGE_WEIGHT = 0.3  # of the average change, against 1 for each neighbour at no distance
+
+
+def color_transfer(color: Tensor, alpha: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The affine map of colours that best turns a rendering into the picture: light, white balance, paint.
+
+    Least squares over the pixels that both call object, held to the identity where they say little.
+
+    Arguments:
+        color, target: (H, W, 3) over black, 0..1; alpha, mask: (H, W).
+    Returns: matrix (3, 3) and offset (3,): new color = matrix @ color + offset.
+    """
+    both = (alpha > 0.5) & (mask > 0.5)
+    if not both.any():
+        return torch.eye(3, device=color.device), torch.zeros(3, device=color.device)
+    known = torch.cat([color[both], alpha[both][:, None]], 1).double()  # blended colours map to M c + b alpha
+    wanted = target[both].double()
+    start = torch.cat([torch.eye(3).to(known), (wanted - known[:, :3]).mean(0, keepdim=True)])  # right on average
+    hold = TRANSFER_HOLD * len(known) * torch.eye(4).to(known)
+    change = torch.linalg.solve(known.T @ known + hold, known.T @ (wanted - known @ start))
+    found = (start + change).float()
+    return found[:3].T, found[3]
 
 
 def spread_colors(means: Tensor, colors: Tensor, imagined: Tensor, seen: Tensor) -> Tensor:

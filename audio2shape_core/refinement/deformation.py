@@ -1,8 +1,9 @@
 """How the fitted shape may differ from the coarse one: bent as a whole, and a little point by point.
 
-One image says much about how the outline and the parts are displaced, and nothing about depth. So most of the movement is
-a smooth field, spanned by a few dozen nodes: it carries the unseen side along with the seen one and cannot fold the
-surface into whatever explains the pixels. Each centre's own movement on top is small and tied to its neighbours'.
+One image says where the outline and the parts should be across the line of sight, and nothing about depth. So all movement
+is lateral: it is learned along the camera's two image axes only. (In world coordinates Adam would amplify the noise of
+the depth it cannot see.) Most of it is a smooth field, which carries the unseen side along with the seen one and cannot
+fold the surface into whatever explains the pixels. Each centre's own movement on top is small and tied to its neighbours'.
 """
 
 from __future__ import annotations
@@ -13,50 +14,64 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from audio2shape_core.refinement.spread import farthest_points
+
 NEIGHBORS = 8
 
 
 class Deformation:
-    """Smooth displacement of N centres by M nodes, and the ties of each centre to where the generator put it.
+    """Lateral movement of N centres: a smooth field of R modes, and two numbers of each centre's own.
+
+    The field is a Gaussian process of standard deviation `amplitude` with a Gaussian kernel of width `length`, written in
+    whitened coordinates (Nystrom, on M nodes): the prior of every mode is the standard normal distribution, so that one
+    learning rate and one penalty fit them all.
 
     Arguments:
         points: (N, 3) the coarse centres.
-        unit: length in which movements are measured, the cloud's spacing.
+        lateral: (2, 3) the camera's image axes in the world.
+        unit: length in which each centre's own movement is measured, the cloud's spacing.
+        length, amplitude: of the field, world units.
         nodes: M, spread evenly over the cloud.
     """
 
-    def __init__(self, points: Tensor, unit: float, nodes: int) -> None:
-        self.unit, self.home = unit, points.detach().clone()
+    def __init__(
+        self, points: Tensor, lateral: Tensor, unit: float, *, length: float, amplitude: float, nodes: int
+    ) -> None:
+        self.unit, self.lateral, self.home = unit, lateral, points.detach().clone()
         cloud = self.home.cpu().numpy().astype(np.float64)
         centers = cloud[farthest_points(cloud, min(nodes, len(cloud)))]
-        apart = cKDTree(centers).query(centers, min(4, len(centers)))[0][:, -1]
-        width = max(float(np.median(apart)), 1e-6)
-        weights = np.exp(-np.square(cloud[:, None] - centers).sum(-1) / (2 * width**2))  # (N, M)
-        weights /= weights.sum(1, keepdims=True)
-        self.weights = torch.from_numpy(weights.astype(np.float32)).to(points.device)
-        self.bend = torch.zeros(len(centers), 3, device=points.device, requires_grad=True)  # of each node
+
+        def kernel(a: np.ndarray) -> np.ndarray:
+            return np.exp(-np.square(a[:, None] - centers).sum(-1) / (2 * length**2))
+
+        values, vectors = np.linalg.eigh(kernel(centers))
+        kept = values > 1e-3 * values[-1]
+        modes = amplitude * kernel(cloud) @ vectors[:, kept] / np.sqrt(values[kept])  # (N, R)
+        self.modes = torch.from_numpy(modes.astype(np.float32)).to(points.device)
+        self.bend = torch.zeros(int(kept.sum()), 2, device=points.device, requires_grad=True)
+        self.shift = torch.zeros(len(cloud), 2, device=points.device, requires_grad=True)
         self.laplacian = self._graph_laplacian()
 
-    def displacement(self) -> Tensor:
-        """(N, 3) of the smooth field."""
-        return self.weights @ self.bend
+    def means(self) -> Tensor:
+        """(N, 3) where the centres are now."""
+        return self.home + (self.modes @ self.bend + self.unit * self.shift) @ self.lateral
 
     def bending(self) -> Tensor:
-        """Mean squared movement of the nodes, in units squared."""
-        return (self.bend / self.unit).square().sum(-1).mean()
+        """Minus the log prior of the field, up to a constant."""
+        return 0.5 * self.bend.square().sum()
 
-    def departure(self, means: Tensor) -> Tensor:
+    def departure(self) -> Tensor:
         """Mean squared movement of the centres on their own, in units squared."""
-        return ((means - self.home) / self.unit).square().sum(-1).mean()
+        return self.shift.square().sum(-1).mean()
 
-    def strain(self, means: Tensor) -> Tensor:
+    def strain(self) -> Tensor:
         """Squared differences between the centres' own movements and their neighbours', summed, per centre."""
-        move = (means - self.home) / self.unit
-        return (move * torch.sparse.mm(self.laplacian, move)).sum() / len(move)
+        return (self.shift * torch.sparse.mm(self.laplacian, self.shift)).sum() / len(self.shift)
 
     def follow(self, index: Tensor, offset: Tensor) -> None:
-        """The set changed: new centre i came from old `index[i]`, `offset[i]` away from it."""
-        self.home, self.weights = self.home[index] + offset, self.weights[index]
+        """The set changed: new centre i came from old `index[i]`, `offset[i]` (world units) away from it."""
+        self.home, self.modes = self.home[index] + offset, self.modes[index]
+        self.shift = self.shift.detach()[index].requires_grad_()
         self.laplacian = self._graph_laplacian()
 
     def _graph_laplacian(self) -> Tensor:
@@ -73,13 +88,3 @@ class Deformation:
                 np.stack([laplacian.row, laplacian.col]), laplacian.data.astype(np.float32), (size, size)
             )
         return matrix.coalesce().to(self.home.device)
-
-
-def farthest_points(points: np.ndarray, count: int) -> np.ndarray:
-    """(count,) indices of points spread evenly: each is the one farthest from those before it."""
-    chosen = [0]
-    distance = np.square(points - points[0]).sum(1)
-    while len(chosen) < count:
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.square(points - points[chosen[-1]]).sum(1))
-    return np.array(chosen)

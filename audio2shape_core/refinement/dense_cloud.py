@@ -8,17 +8,19 @@ from scipy.spatial import cKDTree
 from scipy.stats import qmc
 
 from audio2shape_core.refinement.gaussians import Gaussians, spacing
+from audio2shape_core.refinement.spread import farthest_points
 
 # Points stay within this many standard deviations: neighbouring discs overlap there, the tails would only blur edges.
 REACH = 1.0
+SURPLUS = 2  # times as many points are drawn as are kept
 # The surface through the centres is smoothed over this many spacings, taking so many neighbours into account.
 SMOOTHING, NEIGHBORS = 1.2, 12
 
 
 def sample_cloud(gaussians: Gaussians, num_points: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points on the discs, as many on each as it is opaque and wide.
+    """Points on the discs, evenly spread: drawn as many on each as it is opaque and wide, twice too many, and thinned.
 
-    Returns: points (M, 3) float32; colors (M, 3) uint8; source (M,) index of the Gaussian each point came from.
+    Returns, in an order of which every beginning is spread evenly too: points (M, 3) float32; colors (M, 3) uint8; source (M,) index of the Gaussian each point came from.
     """
     with torch.no_grad():
         scales = gaussians.scales.cpu().numpy().astype(np.float64)
@@ -27,11 +29,12 @@ def sample_cloud(gaussians: Gaussians, num_points: int, seed: int = 0) -> tuple[
         rotations = gaussians.rotations().cpu().numpy()
         means, colors = gaussians.means.cpu().numpy(), gaussians.colors.cpu().numpy()
     rng = np.random.default_rng(seed)
+    drawn = SURPLUS * num_points
     # Systematic sampling: the count of each Gaussian is its expectation, rounded up or down.
-    steps = (np.arange(num_points) + rng.random()) / num_points
+    steps = (np.arange(drawn) + rng.random()) / drawn
     source = np.minimum(np.searchsorted(np.cumsum(weight) / weight.sum(), steps), len(means) - 1)
     # The first point of a Gaussian is its centre; the others spread evenly over the disc.
-    disc = qmc.Halton(3, seed=rng).random(num_points)
+    disc = qmc.Halton(3, seed=rng).random(drawn)
     radius, angle = REACH * np.sqrt(disc[:, 0]), 2 * np.pi * disc[:, 1]
     local = np.stack([radius * np.cos(angle), radius * np.sin(angle), REACH * (disc[:, 2] - 0.5)], 1)
     local[np.r_[True, source[1:] != source[:-1]]] = 0
@@ -40,6 +43,8 @@ def sample_cloud(gaussians: Gaussians, num_points: int, seed: int = 0) -> tuple[
     np.put_along_axis(offsets, order[source], local, axis=1)
     points = means[source] + np.einsum("nij,nj->ni", rotations[source], offsets * scales[source])
     points = onto_surface(points, means)
+    even = farthest_points(points, num_points)
+    points, source = points[even], source[even]
     return points.astype(np.float32), np.round(255 * colors[source]).clip(0, 255).astype(np.uint8), source
 
 

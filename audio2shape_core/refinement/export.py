@@ -12,6 +12,7 @@ SH_C0 = 0.28209479177387814  # the constant spherical harmonic: colour = 0.5 + C
 _PLY_FIELDS = (
     "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2 opacity scale_0 scale_1 scale_2 rot_0 rot_1 rot_2 rot_3"
 ).split()  # the order of the 3DGS reference code; normals are unused there and zero
+_SPLAT_ROW = np.dtype([("mean", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("quat", "u1", 4)])
 
 
 def to_ply(gaussians: Gaussians) -> bytes:
@@ -58,11 +59,28 @@ def to_splat(gaussians: Gaussians) -> bytes:
     means, quats, log_scales, logits, colors = _arrays(gaussians)
     scales, opacities = np.exp(log_scales), 1 / (1 + np.exp(-logits))
     quats = quats / np.linalg.norm(quats, axis=1, keepdims=True)
-    rows = np.zeros(len(means), [("mean", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("quat", "u1", 4)])
+    rows = np.zeros(len(means), _SPLAT_ROW)
     rows["mean"], rows["scale"] = means, scales
     rows["rgba"] = np.round(255 * np.concatenate([colors, opacities[:, None]], 1)).clip(0, 255)
     rows["quat"] = np.round(128 * quats + 128).clip(0, 255)
     return rows[np.argsort(-opacities * scales.prod(1), kind="stable")].tobytes()
+
+
+def from_splat(data: bytes) -> Gaussians:
+    """Read what `to_splat` wrote, or another .splat. Raises InputError for anything else."""
+    if not data or len(data) % _SPLAT_ROW.itemsize:
+        raise InputError(f"not a .splat: expected a multiple of {_SPLAT_ROW.itemsize} bytes, found {len(data)}")
+    rows = np.frombuffer(data, _SPLAT_ROW)
+    if not (np.isfinite(rows["mean"]).all() and np.isfinite(rows["scale"]).all() and (rows["scale"] >= 0).all()):
+        raise InputError("not a .splat: expected finite positions and scales >= 0 in every row of 32 bytes")
+    rgba = torch.from_numpy(rows["rgba"] / np.float32(255))
+    return Gaussians(
+        means=torch.from_numpy(rows["mean"].copy()),
+        quats=torch.from_numpy((rows["quat"].astype(np.float32) - 128) / 128),
+        log_scales=torch.from_numpy(np.log(np.maximum(rows["scale"], 1e-12))),
+        logit_opacities=torch.logit(rgba[:, 3], eps=1e-3),
+        colors=rgba[:, :3],
+    )
 
 
 def _arrays(gaussians: Gaussians) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from audio2shape_core.errors import InputError
 
-INITIAL_OPACITY = 0.5
+INITIAL_OPACITY = 0.85  # a surface of such discs lets about a seventh of the light through, as near as discs come to solid
 # Gaussians start as discs on the surface: this is their thickness, as a share of their width.
 INITIAL_FLATNESS = 0.3
 # Width of a disc as a share of the mean distance to its three nearest neighbours: wide enough to close the surface.

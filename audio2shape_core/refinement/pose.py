@@ -8,6 +8,8 @@ monocular camera cannot tell a small near thing from a large far one.
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 
 import cv2
@@ -52,15 +54,23 @@ class PoseEstimate:
 
 @one_torch_thread()
 def estimate_pose(
-    coarse: Gaussians, image: np.ndarray, foreground: Foreground, camera: Camera, *, progress: Progress | None = None
+    coarse: Gaussians,
+    image: np.ndarray,
+    foreground: Foreground,
+    camera: Camera,
+    *,
+    time_budget_s: float | None = None,
+    progress: Progress | None = None,
 ) -> PoseEstimate:
     """Find the pose from which `coarse` looks like the object in the image.
 
     Arguments:
         image: (H, W, 3) uint8 RGB.
         camera: its intrinsics are used, its pose is not.
+        time_budget_s: seconds; when they are spent the best pose so far is returned, whose confidence says how good it is.
         progress: called as progress("pose", step, total).
     """
+    deadline = math.inf if time_budget_s is None else time.monotonic() + time_budget_s
     total = len(AZIMUTHS) * len(ELEVATIONS) + sum(count * steps for count, steps in ROUNDS)
     tick = _Ticker(progress, total)
     thin = _thinned(coarse)
@@ -70,12 +80,14 @@ def estimate_pose(
     for elevation in ELEVATIONS:
         for azimuth in AZIMUTHS:
             tick()
+            if candidates and time.monotonic() > deadline:
+                break
             pose = _centred(thin, view_rotation(azimuth, elevation), small)
             with torch.no_grad():
                 candidates.append((small.cost(thin, pose).item(), pose))
     candidates = _distinct(sorted(candidates, key=lambda pair: pair[0]))
     for count, steps in ROUNDS:
-        candidates = [_descend(thin, pose, large, steps, tick) for _, pose in candidates[:count]]
+        candidates = [_descend(thin, pose, large, steps, tick, deadline) for _, pose in candidates[:count]]
         candidates.sort(key=lambda pair: pair[0])
 
     cost, pose = candidates[0]
@@ -178,15 +190,17 @@ def _toward(middle: np.ndarray) -> np.ndarray:
 
 
 def _descend(
-    gaussians: Gaussians, start: Tensor, target: _Target, steps: int, tick: _Ticker
+    gaussians: Gaussians, start: Tensor, target: _Target, steps: int, tick: _Ticker, deadline: float
 ) -> tuple[float, Tensor]:
-    """Gradient descent on the pose; returns the lowest cost met and its pose."""
+    """Gradient descent on the pose, one step at least; returns the lowest cost met and its pose."""
     twist = torch.zeros(3, requires_grad=True)  # rotation about the shape's own axes
     place = torch.stack([start[0, 3] / start[2, 3], start[1, 3] / start[2, 3], start[2, 3].log()]).requires_grad_()
     optimizer = torch.optim.Adam([{"params": [twist], "lr": 0.03}, {"params": [place], "lr": 0.01}], betas=(0.8, 0.95))
     best = (float("inf"), start)
     for step in range(steps):
         tick()
+        if step and time.monotonic() > deadline:
+            break
         for group, rate in zip(optimizer.param_groups, (0.03, 0.01)):
             group["lr"] = rate * (1 - 0.8 * step / steps)
         pose = _compose(start, twist, place)

@@ -21,6 +21,7 @@ from audio2shape_core.refinement.rasterizer import render
 
 WORK_SIDE = 128  # pixels along the longer side of the window in which the image is fitted
 CROP_MARGIN = 0.06  # border of that window around the object, as a share of its longer side
+POSE_SHARE = 0.5  # of a time budget, for the search of the pose
 UNSEEN_CONFIDENCE = 0.3  # of a point that the image does not show: the generator's word alone
 
 
@@ -100,7 +101,11 @@ def refine(
     pose_confidence = foreground.confidence
     accepted = foreground.confidence > 0
     if not pose_known and accepted:
-        pose = estimate_pose(coarse, image[..., :3], foreground, camera, progress=progress)
+        # the search may take half of the time at most: a pose without a fit is of no use
+        pose_budget_s = None if time_budget_s is None else POSE_SHARE * time_budget_s
+        pose = estimate_pose(
+            coarse, image[..., :3], foreground, camera, time_budget_s=pose_budget_s, progress=progress
+        )
         camera, pose_confidence, accepted = pose.camera, pose.confidence, pose.accepted
     posed = time.monotonic()
     seconds = {"pose": posed - started, "refine": 0.0}
@@ -122,8 +127,7 @@ def refine(
         progress=progress,
         settings=settings,
     )
-    imagined = coarse.colors.to(device)[result.origin]
-    colored = spread_colors(result.gaussians.means, result.gaussians.colors, imagined, result.seen)
+    colored = spread_colors(result.gaussians.means, result.gaussians.colors, result.imagined, result.seen)
     gaussians = replace(result.gaussians, colors=colored)
     dense, dense_colors, source = sample_cloud(gaussians, num_points, seed)
     confidence = _point_confidence(result, pose_confidence)[source]

@@ -1,0 +1,109 @@
+"""`audio2shape view`: what is read, and what a browser shows of it."""
+
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, screenshot_when
+from scenes import box_cloud
+
+from audio2shape_core.cli import main
+from audio2shape_core.errors import InputError
+from audio2shape_core.refinement.export import to_ply
+from audio2shape_core.refinement.gaussians import Gaussians
+from audio2shape_core.shape import Shape
+from audio2shape_core.viewer import Cloud, Mesh, Splats, read_scene, serve
+
+FILES = ("cloud.ply", "gaussians.ply", "cloud.npz", "mesh.obj", "gaussians.splat")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The lorry in every format."""
+    place = tmp_path_factory.mktemp("scenes")
+    points, colors = box_cloud(count=2048)
+    shape = Shape(points, colors, np.ones(len(points), np.float32), "lorry")
+    for name in set(FILES) - {"gaussians.ply"}:
+        shape.save(place / name)
+    (place / "gaussians.ply").write_bytes(to_ply(Gaussians.from_cloud(points, colors)))
+    return place
+
+
+@pytest.mark.parametrize(("name", "kind"), [*zip(FILES, (Cloud, Splats, Cloud, Mesh, Splats))])
+def test_every_format_is_read_with_its_colours(folder, name, kind):
+    scene = read_scene(str(folder / name))
+    points, colors = box_cloud(count=2048)
+    assert type(scene) is kind
+    assert np.allclose(np.ptp(scene.points, axis=0), np.ptp(points, axis=0), atol=0.1)
+    unit = scene.colors / (255 if scene.colors.dtype == np.uint8 else 1)
+    assert np.allclose(unit.mean(0), colors.mean(0) / 255, atol=0.06)
+
+
+def test_splats_have_the_covariance_of_their_gaussians(folder):
+    one = Gaussians.from_cloud(*box_cloud(count=2048))
+    expected = np.sort(one.scales.numpy() ** 2, axis=1)
+    found = np.linalg.eigvalsh(read_scene(str(folder / "gaussians.ply")).covariances)
+    assert np.allclose(found, expected, rtol=1e-3, atol=1e-8)
+
+
+def test_polygons_and_negative_indices_of_an_obj(tmp_path):
+    square = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvn 0 0 1\nf -4//1 -3//1 -2//1 -1//1\n"
+    (tmp_path / "square.obj").write_text(square)
+    mesh = read_scene(str(tmp_path / "square.obj"))
+    assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 3]] and (mesh.colors == 178).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.stl", b""), ("a.splat", b"x" * 31), ("a.splat", b"\xff" * 32), ("a.ply", b"ply\n"), ("a.npz", b"PK"),
+     ("a.obj", b"v 0 0 0\n"), ("a.obj", b"v 0 0 0\nf 1 2 3\n"), ("a.obj", b"\xff\xfe")],
+)  # fmt: skip
+def test_other_files_are_refused_in_one_line(tmp_path, capsys, name, content):
+    (tmp_path / name).write_bytes(content)
+    for path in (tmp_path / name, tmp_path / f"missing{name}"):
+        assert main(["view", str(path)]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "expected" in error
+
+
+def test_without_viser_one_line_says_what_to_install(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "viser", None)
+    with pytest.raises(InputError, match=r"pip install 'audio2shape\[view\]'"):
+        serve(read_scene(str(folder / "cloud.ply")), "cloud.ply")
+
+
+def test_the_command_serves_until_it_is_interrupted(folder):
+    pytest.importorskip("viser", reason="the extra [view] is not installed")
+    command = [sys.executable, "-m", "audio2shape_core.cli", "view", str(folder / "cloud.ply"), "--port", "18080"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        address = re.search(r"http://\S+", process.stdout.readline())[0]
+        with urllib.request.urlopen(address, timeout=30) as page:
+            assert page.status == 200 and b"<script" in page.read()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (Debian, Ubuntu: apt install chromium)")
+@pytest.mark.parametrize("name", ["cloud.ply", "mesh.obj", "gaussians.splat"])
+def test_a_browser_shows_it_and_asks_nobody_else(folder, name):
+    pytest.importorskip("viser", reason="the extra [view] is not installed")
+
+    def red_and_blue(picture: np.ndarray) -> bool:
+        red, green, blue = picture.astype(int).transpose(2, 0, 1)
+        lorry = (red > 1.5 * np.maximum(green, blue)).mean(), (blue > 1.5 * np.maximum(red, green)).mean()
+        return min(lorry) > 0.004
+
+    server = serve(read_scene(str(folder / name)), name, port=18090)
+    try:
+        address = f"http://127.0.0.1:{server.get_port()}"
+        _, requests = screenshot_when(address, red_and_blue)
+    finally:
+        server.stop()
+    assert requests and all(url.startswith((address, "data:", f"blob:{address}")) for url in requests)
