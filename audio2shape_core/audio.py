@@ -124,6 +124,16 @@ def fit_window(waveform: np.ndarray, seconds: float, sample_rate: int = SAMPLE_R
     return waveform[start : start + size].copy()
 
 
+def glances(waveform: np.ndarray, seconds: float, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Three windows of `seconds`, a quarter of that apart, over the loudest stretch of a sound: (3, S) float32.
+
+    What one window misses or takes for something else, the average of three seldom does. A shorter sound is repeated.
+    """
+    size, step = round(seconds * sample_rate), round(seconds * sample_rate / 4)
+    stretch = fit_window(waveform, (size + 2 * step) / sample_rate, sample_rate)
+    return np.stack([stretch[start : start + size] for start in (0, step, 2 * step)])
+
+
 def rms_dbfs(waveform: np.ndarray) -> float:
     """Root mean square level, dBFS; FLOOR_DBFS for digital silence or no samples."""
     if not len(waveform):

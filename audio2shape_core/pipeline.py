@@ -20,7 +20,7 @@ from scipy.spatial import cKDTree
 
 from audio2shape_core import models
 from audio2shape_core.alignment.tri_encoder import TriEncoder
-from audio2shape_core.audio import fit_window
+from audio2shape_core.audio import glances
 from audio2shape_core.camera import Camera
 from audio2shape_core.checkpoint import WEIGHTS
 from audio2shape_core.errors import InputError, Progress
@@ -114,9 +114,9 @@ class AudioToShape:
 
     @torch.inference_mode()
     def listen(self, waveform: np.ndarray) -> Heard:
-        """Understand a sound: (S,) float32 mono at 16 kHz in [-1, 1]. Of a long one, the loudest window counts."""
-        window = fit_window(waveform, self.alignment.window_s, self.alignment.sample_rate)
-        embedding, tokens = self.encoder.audio(torch.from_numpy(window)[None].to(self.device))
+        """Understand a sound: (S,) float32 mono at 16 kHz in [-1, 1]. Of a long one, the loudest stretch counts."""
+        windows = glances(waveform, self.alignment.window_s, self.alignment.sample_rate)
+        embedding, tokens = self.encoder.hear(torch.from_numpy(windows).to(self.device))
         probabilities = self.encoder.class_probabilities(embedding)[0].tolist()
         scores = dict(zip(self.encoder.classes, probabilities))
         known = {label: scores[label] for label in self.encoder.classes if label in VOCABULARY}

@@ -257,3 +257,15 @@ def test_onsets_do_not_depend_on_chunking(chunks):
         found += detector.process(piece)
     assert found == audio.OnsetDetector().process(waveform)
     assert len(found) == 2
+
+
+def test_three_glances_cover_the_loudest_stretch():
+    waveform = np.zeros(20 * 16_000, np.float32)
+    waveform[5 * 16_000 : 11 * 16_000] = np.linspace(0.1, 0.5, 6 * 16_000)
+    looks = audio.glances(waveform, 4.0)
+    assert looks.shape == (3, 64_000)
+    assert looks[0][0] == pytest.approx(0.1)
+    assert looks[2][-1] == pytest.approx(0.5)
+    assert np.array_equal(looks[0][16_000:], looks[1][:-16_000])
+    assert np.array_equal(looks[1][16_000:], looks[2][:-16_000])
+    assert audio.glances(waveform[:100], 1.0).shape == (3, 16_000)

@@ -36,6 +36,16 @@ class TriEncoder(nn.Module):
     def scale(self) -> Tensor:  # inverse temperature
         return self.log_scale.exp().clamp(max=self.MAX_SCALE)
 
+    def hear(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """Several windows of one sound (W, S) -> its embedding (1, D) and the tokens of the loudest (1, T, C).
+
+        The embedding is the unit mean, each window weighing as much as its level: a silent one says nothing.
+        """
+        embeddings, tokens = self.audio(windows)
+        level = windows.square().mean(1, keepdim=True).sqrt()  # (W, 1)
+        loudest = int(level.argmax())
+        return functional.normalize((level * embeddings).sum(0, keepdim=True), dim=-1), tokens[loudest : loudest + 1]
+
     def class_probabilities(self, embedding: Tensor) -> Tensor:
         """Softmax over all anchors: (B, D) -> (B, K)."""
         return (self.scale * embedding @ self.anchors.T).softmax(-1)

@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from audio2shape_core import models
-from audio2shape_core.audio import fit_window, load_audio
+from audio2shape_core.audio import glances, load_audio
 from audio2shape_core.data.image_bank import over_background
 from audio2shape_core.data.manifest import read_manifest
 from audio2shape_core.data.rendering import photograph
@@ -64,9 +64,11 @@ class Embedder:
 
     @torch.inference_mode()
     def sounds(self, waveforms: list[np.ndarray], labels: list[str], name: str = "listening") -> Embedded:
-        windows = (fit_window(w, self.config.window_s, self.config.sample_rate) for w in waveforms)
-        batches = [torch.from_numpy(w)[None].to(self.device) for w in windows]
-        return self._stack([self.model.audio(b)[0][0].cpu().numpy() for b in tqdm(batches, name)], labels)
+        vectors = []
+        for waveform in tqdm(waveforms, name):
+            windows = torch.from_numpy(glances(waveform, self.config.window_s, self.config.sample_rate))
+            vectors.append(self.model.hear(windows.to(self.device))[0][0].cpu().numpy())
+        return self._stack(vectors, labels)
 
     @torch.inference_mode()
     def _picture(self, picture: np.ndarray) -> np.ndarray:  # (S, S, 3) uint8 or float32 in [0, 1] -> (D,)
