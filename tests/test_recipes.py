@@ -21,7 +21,7 @@ MINI = presets.Preset(
     alignment=presets.AlignmentConfig(audio_widths=(8, 8), image_widths=(8, 8), point_widths=(8, 8), token_dim=16, embed_dim=32, window_s=1.0),
     autoencoder=presets.AutoencoderConfig(num_points=256, num_tokens=16, encoder_widths=(8, 8), width=24, num_heads=2, encoder_depth=1, decoder_depth=1, codebook_size=16),
     denoiser=presets.DenoiserConfig(widths=(16, 24), depths=(1, 1), num_heads=2, sample_steps=2),
-    align=RECIPE, distill=RECIPE, autoencode=RECIPE, diffuse=RECIPE, judge=RECIPE,
+    align=RECIPE, look=RECIPE, distill=RECIPE, autoencode=RECIPE, diffuse=RECIPE, judge=RECIPE,
 )  # fmt: skip
 
 

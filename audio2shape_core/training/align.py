@@ -1,7 +1,8 @@
 """Recipe: align audio, images and shapes in one space (paper III-A, Eq. 1), in the paper's two steps.
 
-First the audio and image encoders meet each other and the class anchors. Then they are frozen and teach: their cached
-embeddings draw the point encoder into the space (teacher-student distillation).
+First the audio and image encoders meet each other and the class anchors; the image encoder, whose steps are cheap, then
+goes on alone. Then both are frozen and teach: their cached embeddings draw the point encoder into the space
+(teacher-student distillation).
 """
 
 from pathlib import Path
@@ -28,7 +29,7 @@ MADE_SOUNDS = 140  # synthesised clips for a class without recordings
 DECOY_SOUNDS = 15  # and for every other class, lest "synthesised" itself becomes the mark of that class,
 DECOY_SHARE = 0.1  # at this share of its draws
 BLENDS = 0.5  # share of a batch's sounds that are two classes at once: on so few recordings, the strongest regulariser
-RENDERS = 200  # pictures a class, rendered from training shapes, beside the photographs
+RENDERS = 400  # pictures a class, rendered from training shapes, beside the photographs
 TEACHER_VIEWS = 3  # augmented views of every recording whose embeddings are cached
 TEACHER_PICTURES = 200  # and augmented pictures of every class
 # The anchors lead: they alone tell an encoder what a class is when a batch holds few of its pairs.
@@ -70,9 +71,11 @@ def train_align(preset: Preset, data: Path, output: Path, *, resume: bool, devic
     images = image_bank.ImageBank(photos, image_bank.render_shapes(shapes, RENDERS, size), size)
     model = models.build_tri_encoder(preset.alignment, CLASSES)
     model = align_teachers(model, preset, sounds, images, output / "teachers", resume=resume, device=device, without=without)
+    if any(p.requires_grad for p in model.image.parameters()):  # a pretrained one is frozen
+        model = look_on(model, preset, sounds, images, output / "images", resume=resume, device=device, without=without)
     model = distill_points(model, preset, sounds, images, shapes, output / "points", resume=resume, device=device, without=without)
     target = output / "alignment.safetensors"
-    info = {"classes": CLASSES, "steps": [preset.align.steps, preset.distill.steps]}
+    info = {"classes": CLASSES, "steps": [preset.align.steps, preset.look.steps, preset.distill.steps]}
     checkpoint.save(target, "alignment", preset.to_dict()["alignment"], model.state_dict(), info)
     return target
 
@@ -98,10 +101,9 @@ def align_teachers(
         mel = model.audio.log_mel(waves.to(device)).cpu().numpy()
         for spectrogram in mel[:, 0]:
             sound_bank.mask_spectrogram(spectrogram, rng)
-        pictures = torch.from_numpy(np.stack([images.draw(label, rng) for label in image_labels]))
         embeddings = {
             "audio": model.audio.encode_mel(torch.from_numpy(mel).to(device))[0],
-            "image": model.image(pictures.permute(0, 3, 1, 2).to(device)),
+            "image": model.image(draw_pictures(images, image_labels, rng, device)),
         }
         classes = {"audio": class_indices(audio_labels, device), "image": class_indices(image_labels, device)}
         one_hot = torch.nn.functional.one_hot(classes["audio"], len(CLASSES)).float()
@@ -112,20 +114,54 @@ def align_teachers(
 
 
 @torch.inference_mode()
-def cache_teachers(
-    model: TriEncoder, sounds: sound_bank.SoundBank, images: image_bank.ImageBank, window_s: float, device: torch.device
-) -> dict[str, dict[str, Tensor]]:
-    """Embeddings of augmented recordings and photographs: modality -> label -> (M, D)."""
+def cache_audio(model: TriEncoder, sounds: sound_bank.SoundBank, window_s: float, device: torch.device) -> dict[str, Tensor]:
+    """Embeddings of augmented recordings: label -> (M, D)."""
     rng = np.random.default_rng(1)
-    cached: dict[str, dict[str, Tensor]] = {"audio": {}, "image": {}}
-    for label in tqdm(VOCABULARY, "teacher embeddings"):
+    cached = {}
+    for label in tqdm(VOCABULARY, "audio embeddings"):
         count = TEACHER_VIEWS * len(sounds.by_label[label])
         waves = torch.from_numpy(np.stack([sounds.draw(label, window_s, rng) for _ in range(count)]))
-        cached["audio"][label] = torch.cat([model.audio(part.to(device))[0] for part in waves.split(32)])
-        if label in images.labels:
-            pictures = torch.from_numpy(np.stack([images.draw(label, rng) for _ in range(TEACHER_PICTURES)]))
-            cached["image"][label] = model.image(pictures.permute(0, 3, 1, 2).to(device))
+        cached[label] = torch.cat([model.audio(part.to(device))[0] for part in waves.split(32)])
     return cached
+
+
+@torch.inference_mode()
+def cache_images(model: TriEncoder, images: image_bank.ImageBank, device: torch.device) -> dict[str, Tensor]:
+    """Embeddings of augmented pictures: label -> (TEACHER_PICTURES, D)."""
+    rng = np.random.default_rng(1)
+    return {label: model.image(draw_pictures(images, [label] * TEACHER_PICTURES, rng, device)) for label in images.labels}
+
+
+def draw_pictures(images: image_bank.ImageBank, labels: list[str], rng: np.random.Generator, device: torch.device) -> Tensor:
+    """One augmented picture a label: (B, 3, H, W)."""
+    pictures = torch.from_numpy(np.stack([images.draw(label, rng) for label in labels]))
+    return pictures.permute(0, 3, 1, 2).to(device)
+
+
+def draw_cached(cached: dict[str, Tensor], size: int, rng: np.random.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
+    """A class-balanced batch of cached embeddings (B, D), and their class indices (B,)."""
+    shown = rng.choice(list(cached), size)
+    rows = [cached[label][rng.integers(len(cached[label]))] for label in shown]
+    return torch.stack(rows), class_indices(shown, device)
+
+
+def look_on(
+    model: TriEncoder, preset: Preset, sounds: sound_bank.SoundBank, images: image_bank.ImageBank, output: Path, *, resume: bool, device: torch.device, without: frozenset[str]
+) -> TriEncoder:
+    """The image encoder goes on towards frozen sounds and anchors."""
+    model.eval().requires_grad_(False)
+    heard = cache_audio(model, sounds, preset.alignment.window_s, device)
+    model.image.requires_grad_(True)
+
+    def losses(step: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng((8, step))
+        labels = rng.choice(images.labels, preset.look.batch_size)
+        audio, audio_classes = draw_cached(heard, preset.look.batch_size, rng, device)
+        embeddings = {"audio": audio, "image": model.image(draw_pictures(images, labels, rng, device))}
+        terms = weighted_terms(model, embeddings, {"audio": audio_classes, "image": class_indices(labels, device)}, without)
+        return {name: term for name, term in terms.items() if "image" in name}
+
+    return fit(model, losses, preset.look, output, resume=resume, device=device)
 
 
 def distill_points(
@@ -134,7 +170,10 @@ def distill_points(
     """The point encoder learns the space of its frozen teachers: the last two terms of Eq. 1, and the anchors."""
     size = preset.distill.batch_size
     model.eval().requires_grad_(False)
-    teachers = cache_teachers(model, sounds, images, preset.alignment.window_s, device)
+    teachers = {
+        "audio": cache_audio(model, sounds, preset.alignment.window_s, device),
+        "image": cache_images(model, images, device),
+    }
     model.point.requires_grad_(True)
 
     def losses(step: int) -> dict[str, Tensor]:
@@ -148,9 +187,7 @@ def distill_points(
         points = torch.from_numpy(np.stack(clouds)).float().to(device)
         embeddings, classes = {"point": model.point(points)}, {"point": class_indices(labels, device)}
         for name, teacher in teachers.items():
-            shown = rng.choice(list(teacher), size)
-            embeddings[name] = torch.stack([teacher[label][rng.integers(len(teacher[label]))] for label in shown])
-            classes[name] = class_indices(shown, device)
+            embeddings[name], classes[name] = draw_cached(teacher, size, rng, device)
         terms = weighted_terms(model, embeddings, classes, without)
         return {name: term for name, term in terms.items() if "point" in name}
 
