@@ -1,4 +1,4 @@
-"""audio2shape for pip: the core and its command line. Under ROS 2, colcon builds the same code through CMakeLists.txt."""
+"""audio2shape for pip: the core and its command line. Under ROS 2, colcon builds the same through CMakeLists.txt."""
 
 import re
 from pathlib import Path

@@ -37,7 +37,9 @@ def digest(tensors: dict[str, torch.Tensor]) -> str:
     return sha.hexdigest()
 
 
-def save(path: Path, kind: str, config: dict, tensors: dict[str, torch.Tensor], info: dict, *, half: bool = True) -> None:
+def save(
+    path: Path, kind: str, config: dict, tensors: dict[str, torch.Tensor], info: dict, *, half: bool = True
+) -> None:
     """Write a checkpoint: a reader never sees half of one.
 
     `half` stores floating-point tensors as fp16, which is what ships; resumable training state stays fp32.
@@ -59,7 +61,7 @@ def load(path: Path, kind: str) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is damaged ({reason}); restore it from the repository or retrain it") from error

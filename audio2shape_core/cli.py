@@ -42,7 +42,9 @@ def check_writable(*paths: str | None) -> None:
         try:
             if Path(path).is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            tempfile.TemporaryFile(dir=folder).close()  # permission bits tell too little: a disk may be full or read-only
+            tempfile.TemporaryFile(
+                dir=folder
+            ).close()  # permission bits tell too little: a disk may be full or read-only
         except OSError as error:
             raise InputError(f"cannot write {path} ({error.strerror}); choose a place that can be written") from error
 
@@ -167,7 +169,12 @@ def evaluate(args: argparse.Namespace) -> None:
     from audio2shape_core.evaluation import run
 
     result = run.evaluate(
-        args.what, Path(args.data), args.split, weights=args.weights, device=args.device, picture=args.picture,
+        args.what,
+        Path(args.data),
+        args.split,
+        weights=args.weights,
+        device=args.device,
+        picture=args.picture,
         ablations=dict(args.ablation),
     )
     write_json(args.json, result)
@@ -225,11 +232,18 @@ def build_parser() -> argparse.ArgumentParser:
     p = commands.add_parser("generate", help="a sound in, a coloured point cloud out")
     p.add_argument("audio", metavar="AUDIO", help="wav, flac, ogg or mp3, any rate, channels and length")
     p.add_argument("--image", metavar="IMG", help="camera frame to refine the shape with (PNG or JPEG)")
-    p.add_argument("--mask", metavar="FILE", help="picture of the image's size, white where the object is; else it is found")
-    for name, meaning in (("fx", "focal length"), ("fy", "focal length"), ("cx", "principal point"), ("cy", "principal point")):
+    p.add_argument(
+        "--mask", metavar="FILE", help="picture of the image's size, white where the object is; else it is found"
+    )
+    for name, meaning in (
+        ("fx", "focal length"),
+        ("fy", "focal length"),
+        ("cx", "principal point"),
+        ("cy", "principal point"),
+    ):
         p.add_argument(f"--{name}", type=float, help=f"{meaning} of the camera, pixels")
     p.add_argument("--view", nargs=2, type=float, metavar=("AZ", "EL"), help="where the camera stood, degrees from the "
-                   "shape's front and above it, if that is known: no pose is searched, the shape fills the frame")  # fmt: skip
+                   "shape's front and above it, if known: no pose is searched, the shape fills the frame")  # fmt: skip
     p.add_argument("--output", default="out.ply", metavar="FILE", help=".ply, .npz, .obj or .splat (default: out.ply)")
     p.add_argument("--preview", metavar="PNG", help="also draw what was heard, imagined and refined")
     p.add_argument("--seed", type=count(0, 2**31 - 1), default=0, help="same seed, same shape (default: 0)")
@@ -237,7 +251,12 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--guidance", type=float, help="guidance scale, 1 = none (default: the checkpoint's)")
     p.add_argument("--num-points", type=count(256, 262_144), default=2048, help="points of the coarse cloud")
     p.add_argument("--refine-steps", type=count(0, 5000), default=300, help="3DGS steps with --image (default: 300)")
-    p.add_argument("--time-budget", type=float, metavar="S", help="stop refining (the search of the pose included) after so many seconds")
+    p.add_argument(
+        "--time-budget",
+        type=float,
+        metavar="S",
+        help="stop refining (the search of the pose included) after so many seconds",
+    )
     add_common(p)
     p.set_defaults(run=generate)
 
@@ -249,7 +268,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--output", required=True, metavar="DIR", help="checkpoints, state and log go here")
     p.add_argument("--resume", action="store_true", help="go on from the state in --output")
     p.add_argument("--weights", metavar="DIR", help="trained align and autoencode checkpoints (default: --output)")
-    p.add_argument("--without", action="append", default=[], metavar="PART", help="ablation: leave out a part (align: a "
+    p.add_argument("--without", action="append", default=[], metavar="PART", help="ablation: leave out (align: a "
                    "loss term such as audio-point; autoencode: codebook; diffuse: alignment or attention)")  # fmt: skip
     p.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     p.set_defaults(run=train)
@@ -262,9 +281,9 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--data", required=True, metavar="DIR")
     p.add_argument("--split", default="test")
     p.add_argument("--picture", metavar="PNG", help="also draw what was measured (retrieval: the confusion matrix; "
-                   "reconstruction: interpolations; generation: a contact sheet, a row a class; sweep: curves)")  # fmt: skip
+                   "reconstruction: interpolations; generation: a contact sheet; sweep: curves)")  # fmt: skip
     p.add_argument("--ablation", action="append", default=[], type=named_folder, metavar="NAME=DIR",
-                   help="generation, reconstruction: also measure what DIR holds, trained without a part; may be repeated")  # fmt: skip
+                   help="generation, reconstruction: measure DIR too, trained without a part; repeatable")  # fmt: skip
     add_common(p)
     p.set_defaults(run=evaluate)
 

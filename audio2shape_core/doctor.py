@@ -24,7 +24,7 @@ OPTIONAL = {
 
 @dataclass(frozen=True)
 class Finding:
-    """level: ok, note (works without) or mend (does not work); what: the part; text: what was seen and how to mend it."""
+    """level: ok, note (works without) or mend (does not work); what: the part; text: what was seen, how to mend it."""
 
     level: str
     what: str

@@ -13,7 +13,7 @@ LEVEL = 0.35  # of the density that a typical point has about it: lower keeps th
 def wrap(points: np.ndarray, colors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Marching cubes on the blurred density of a cloud (N, 3) with colours (N, 3) uint8.
 
-    Returns vertices (V, 3) float32 in the cloud's frame, triangles (F, 3) int, colours (V, 3) uint8 of the nearest points.
+    Returns vertices (V, 3) float32 in the cloud's frame, triangles (F, 3) int, colours (V, 3) uint8 of nearest points.
     """
     low, high = points.min(0), points.max(0)
     cell = float((high - low).max()) / CELLS

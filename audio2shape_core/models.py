@@ -45,7 +45,7 @@ def build_point_encoder(widths: tuple[int, ...], embed_dim: int) -> PointNetEnco
 
 
 def build_judge(widths: tuple[int, ...], num_classes: int) -> nn.Sequential:
-    """The independent classifier of point clouds (B, N, 3): class logits (B, K). It shares no weights with alignment."""
+    """The independent classifier of point clouds (B, N, 3): class logits (B, K). It shares nothing with alignment."""
     return nn.Sequential(build_point_encoder(widths, 256), Scale(16.0), nn.Linear(256, num_classes))
 
 

@@ -1,8 +1,8 @@
 """The whole way from sound to shape: listen, imagine, refine. The only file that knows all three stages.
 
-    model = AudioToShape.load()
-    generation = model.generate(load_audio("guitar.ogg"), seed=1)
-    generation.shape.save("guitar.ply")
+model = AudioToShape.load()
+generation = model.generate(load_audio("guitar.ogg"), seed=1)
+generation.shape.save("guitar.ply")
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ DEFAULT_VIEW = (256, 256)  # pixels of the camera assumed when there is none
 @dataclass(frozen=True)
 class Heard:
     """What listening gives. embedding: (512,), context: (L, C) for the denoiser, both float32; label: the most likely
-    class of the vocabulary; confidence: its probability among all sounds, unknown ones included; scores: of every class.
+    class of the vocabulary; confidence: its probability among all sounds, unknown ones included; scores: of each class.
     """
 
     embedding: np.ndarray
@@ -192,8 +192,8 @@ class AudioToShape:
     ) -> tuple[Shape, Refined]:
         """Fit a coarse shape to an image (H, W, 3) uint8 RGB with 3D Gaussians.
 
-        `camera` gives the intrinsics, and with `pose_known` the pose too (canonical frame to camera); `mask` (H, W) says
-        which pixels are the object. Returns the refined shape, or the coarse one where the image was not trusted.
+        `camera` gives the intrinsics, and with `pose_known` its pose too (canonical frame to camera); `mask` (H, W)
+        says which pixels are the object. Returns the refined shape, or the coarse one where the image was not trusted.
         """
         fitted = refine(
             shape.points, shape.colors, image, camera=camera, pose_known=pose_known, mask=mask, iterations=iterations,

@@ -68,7 +68,7 @@ def contact_sheet(rows: dict[str, list[Shape]], path: Path) -> None:
         for column, shape in enumerate(shapes):
             axes = figure.add_subplot(len(rows), columns, row * columns + column + 1, projection="3d")
             draw_cloud(axes, shape.points, shape.colors, label if column == 0 else shape.label)
-    figure.subplots_adjust(0, 0, 1, 0.99, 0, 0.08)
+    figure.subplots_adjust(0, 0, 1, 1 - 0.14 / len(rows), 0, 0.08)  # room for the first row's titles
     write_png(figure, path)
 
 

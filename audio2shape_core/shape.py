@@ -89,7 +89,9 @@ class Shape:
             return decode_ply(path.read_bytes())
         except (OSError, KeyError, ValueError, IndexError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"cannot read {path} ({reason}); expected a .ply or .npz that audio2shape wrote") from error
+            raise InputError(
+                f"cannot read {path} ({reason}); expected a .ply or .npz that audio2shape wrote"
+            ) from error
 
 
 def encode_ply(shape: Shape) -> bytes:

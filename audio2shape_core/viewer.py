@@ -68,7 +68,7 @@ def view(args: argparse.Namespace) -> None:
 
 
 def read_scene(path: str) -> Cloud | Splats | Mesh:
-    """Read what `audio2shape generate` writes, or another file of these formats. Raises InputError for anything else."""
+    """Read what `audio2shape generate` writes, or another file of these formats. Raises InputError for others."""
     file = Path(path)
     if file.suffix not in SUFFIXES:
         raise InputError(f"cannot show {path}: expected a file ending in {', '.join(SUFFIXES)}")
@@ -146,7 +146,9 @@ def _read_obj(file: Path) -> Mesh:
         for line in file.read_text().splitlines():
             kind, *values = line.split() or [""]
             if kind == "v":
-                vertices.append([*map(float, values[:6])] if len(values) >= 6 else [*map(float, values[:3]), 0.7, 0.7, 0.7])
+                vertices.append(
+                    [*map(float, values[:6])] if len(values) >= 6 else [*map(float, values[:3]), 0.7, 0.7, 0.7]
+                )
             elif kind == "f":
                 corners = [int(value.split("/")[0]) for value in values]
                 corners = [c - 1 if c > 0 else len(vertices) + c for c in corners]

@@ -33,8 +33,7 @@ def main(path: str) -> None:
     rng = np.random.default_rng(0)
     points, colors = procedural_shape("guitar", SEED, POINTS)
     camera = Camera.look_at(AZIMUTH_DEG, ELEVATION_DEG, width=WIDTH, height=HEIGHT, fov_deg=FOV_DEG)
-    gaussians = Gaussians.from_cloud(points, colors)
-    gaussians.logit_opacities.fill_(4.0)
+    gaussians = Gaussians.from_cloud(points, colors).solid()
     with torch.inference_mode():
         seen = render(gaussians, camera)
     alpha = seen.alpha.numpy()[..., None]

@@ -21,7 +21,9 @@ FLAGS = (
 )  # fmt: skip
 
 
-def screenshot_when(url: str, ready: Callable[[np.ndarray], bool], timeout_s: float = 300) -> tuple[np.ndarray, list[str]]:
+def screenshot_when(
+    url: str, ready: Callable[[np.ndarray], bool], timeout_s: float = 300
+) -> tuple[np.ndarray, list[str]]:
     """Open a page and look at it until `ready(picture)`; picture (H, W, 3) uint8 RGB.
 
     Returns that picture, and the address of every request that the page made. Raises TimeoutError.

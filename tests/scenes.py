@@ -29,7 +29,9 @@ def box_cloud(boxes=BOXES, count: int = 2048, seed: int = 0) -> tuple[np.ndarray
     points = centre + half * local
     points -= (points.max(0) + points.min(0)) / 2
     shade = 1 + 0.15 * local[:, :1]  # a slow gradient, so that faces are not of one colour
-    return (points / np.linalg.norm(points, axis=1).max()).astype(np.float32), (color * shade).clip(0, 255).astype(np.uint8)
+    return (points / np.linalg.norm(points, axis=1).max()).astype(np.float32), (color * shade).clip(0, 255).astype(
+        np.uint8
+    )
 
 
 def photograph(points: np.ndarray, colors: np.ndarray, camera: Camera) -> np.ndarray:

@@ -11,7 +11,9 @@ MATRIX = np.array([[90.0, 0, 63.5], [0, 92.0, 47.5], [0, 0, 1]])
 
 
 def test_projection_matches_opencv():
-    camera = Camera.from_matrix(MATRIX, 128, 96).with_pose(Camera.look_at(35, 20, 3, width=128, height=96).world_to_camera)
+    camera = Camera.from_matrix(MATRIX, 128, 96).with_pose(
+        Camera.look_at(35, 20, 3, width=128, height=96).world_to_camera
+    )
     points = np.random.default_rng(0).uniform(-1, 1, (50, 3))
     pixels, depth = camera.project(points)
     rotation, _ = cv2.Rodrigues(camera.world_to_camera[:3, :3])
@@ -22,15 +24,19 @@ def test_projection_matches_opencv():
 
 def test_points_behind_have_no_pixel():
     pixels, depth = Camera.look_at(0, 0, 2, width=10, height=10).project([[5.0, 0, 0], [0, 0, 0]])
-    assert depth[0] < 0 and np.isnan(pixels[0]).all() and np.isfinite(pixels[1]).all()
+    assert depth[0] < 0
+    assert np.isnan(pixels[0]).all()
+    assert np.isfinite(pixels[1]).all()
 
 
 @pytest.mark.parametrize(("azimuth", "elevation"), [(0, 0), (90, 30), (200, -40)])
 def test_look_at_sees_the_origin_upright(azimuth, elevation):
     camera = Camera.look_at(azimuth, elevation, 4, width=64, height=48)
     pixels, depth = camera.project(np.array([[0, 0, 0], [0, 0, 0.5]]))
-    assert np.allclose(pixels[0], (32, 24)) and depth[0] == pytest.approx(4)
-    assert pixels[1, 1] < pixels[0, 1] and pixels[1, 0] == pytest.approx(32)  # +z is up in the image
+    assert np.allclose(pixels[0], (32, 24))
+    assert depth[0] == pytest.approx(4)
+    assert pixels[1, 1] < pixels[0, 1]
+    assert pixels[1, 0] == pytest.approx(32)
     a, e = np.radians((azimuth, elevation))
     assert np.allclose(camera.position, 4 * np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)]))
 
@@ -46,7 +52,8 @@ def test_default_view_fills_the_frame_and_cuts_nothing(width, height):
     sphere = np.random.default_rng(0).normal(size=(4000, 3))
     sphere /= np.linalg.norm(sphere, axis=1, keepdims=True)
     pixels, _ = Camera.default(width, height).project(sphere)
-    assert (pixels > 0).all() and (pixels < (width, height)).all()
+    assert (pixels > 0).all()
+    assert (pixels < (width, height)).all()
     assert np.ptp(pixels, axis=0).min() > 0.85 * min(width, height)
 
 

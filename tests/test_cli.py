@@ -85,7 +85,9 @@ def test_wrong_usage_exits_with_2(argv, capsys):
 def test_generate_keeps_its_contract(tmp_path, sound):
     outputs = [tmp_path / "a.ply", tmp_path / "b.ply"]
     for output in outputs:
-        assert main(["generate", sound, "--output", str(output), "--seed", "3", "--json", str(tmp_path / "a.json")]) == 0
+        assert (
+            main(["generate", sound, "--output", str(output), "--seed", "3", "--json", str(tmp_path / "a.json")]) == 0
+        )
     result = json.loads((tmp_path / "a.json").read_text())
     assert set(result) >= {
         "label", "confidence", "scores", "timings_ms", "num_points", "seed", "device", "weights_sha256",
@@ -116,7 +118,14 @@ def test_an_image_gives_a_denser_shape_and_a_picture(tmp_path, sound):
     cv2.ellipse(image, (64, 48), (40, 22), 0, 0, 360, (30, 90, 200), -1)
     cv2.imwrite(str(tmp_path / "a.png"), image)
     argv = ["generate", sound, "--image", str(tmp_path / "a.png"), "--fx", "120", "--refine-steps", "20"]
-    argv += ["--output", str(tmp_path / "a.ply"), "--preview", str(tmp_path / "p.png"), "--json", str(tmp_path / "a.json")]
+    argv += [
+        "--output",
+        str(tmp_path / "a.ply"),
+        "--preview",
+        str(tmp_path / "p.png"),
+        "--json",
+        str(tmp_path / "a.json"),
+    ]
     assert main(argv) == 0
     picture = cv2.imread(str(tmp_path / "p.png"))
     assert picture.std() > 10

@@ -1,4 +1,4 @@
-"""`evaluate` end to end on a data set of a few made sounds and shapes: the contract's keys, and figures that make sense."""
+"""`evaluate` end to end on a data set of a few made sounds and shapes: the contract's keys, figures that make sense."""
 
 import json
 
@@ -47,12 +47,15 @@ def data(tmp_path_factory):
 
 
 def run(what, data, tmp_path, *more):
-    assert main(["evaluate", what, "--data", str(data), "--split", "test", "--json", str(tmp_path / "a.json"), *more]) == 0
+    assert (
+        main(["evaluate", what, "--data", str(data), "--split", "test", "--json", str(tmp_path / "a.json"), *more]) == 0
+    )
     return json.loads((tmp_path / "a.json").read_text())
 
 
 def test_retrieval(data, tmp_path, capsys):
-    result = run("retrieval", data, tmp_path)
+    result = run("retrieval", data, tmp_path, "--picture", str(tmp_path / "confusion.png"))
+    assert (tmp_path / "confusion.png").stat().st_size > 5_000
     table = capsys.readouterr().out
     for direction in ("audio_to_shape", "shape_to_audio", "image_to_shape", "shape_to_image"):
         assert set(result[direction]) >= {"map", "recall@1", "recall@5", "recall@10", "class_hit@1"}
@@ -65,7 +68,11 @@ def test_retrieval(data, tmp_path, capsys):
 
 def test_reconstruction(data, tmp_path, monkeypatch):
     monkeypatch.setattr("audio2shape_core.evaluation.reconstruction.EMD_POINTS", 128)  # exact matching is cubic
-    result = run("reconstruction", data, tmp_path)
+    weights = str(WEIGHTS)  # its own ablation: the same autoencoder must give the same figures
+    picture = str(tmp_path / "walk.png")
+    result = run("reconstruction", data, tmp_path, "--ablation", f"pc_vae={weights}", "--picture", picture)
+    assert (tmp_path / "walk.png").stat().st_size > 10_000
+    assert result["ablations"]["pc_vae"]["mean"] == result["mean"]
     assert set(result) >= {"mean", "floor", "per_class", "codebook"}
     assert set(result["mean"]) == {"cd", "emd", "fscore"}
     for row in result["per_class"].values():
@@ -74,10 +81,48 @@ def test_reconstruction(data, tmp_path, monkeypatch):
 
 
 def test_generation(data, tmp_path):
-    result = run("generation", data, tmp_path, "--picture", str(tmp_path / "sheet.png"))
+    result = run(
+        "generation", data, tmp_path, "--picture", str(tmp_path / "sheet.png"), "--ablation", f"same={WEIGHTS}"
+    )
     assert result["recordings"] == 4
     assert set(result["class_accuracy"]) == {"heard", "truth"}
+    assert result["judge_accuracy"] > 0.8
+    assert result["ablations"]["same"] == result["ablations"]["full"]
+    assert 0 <= result["coverage"] <= 1
+    assert set(result["sets"]) == {"bell", "drum"}
+    assert result["semantic"]["audio_to_shape"]["queries"] == 4
     assert (tmp_path / "sheet.png").stat().st_size > 10_000
+
+
+def test_sweep(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("audio2shape_core.evaluation.sweep.GUIDANCE", (1.0, 3.0))
+    monkeypatch.setattr("audio2shape_core.evaluation.sweep.STEPS", (2, 5))
+    result = run("sweep", data, tmp_path, "--picture", str(tmp_path / "sweep.png"))
+    assert set(result["guidance"]) == {"1.0", "3.0"}
+    assert set(result["steps"]) == {"2", "5"}
+    assert all(row["mmd"] > 0 for rows in result.values() for row in rows.values())
+    assert (tmp_path / "sweep.png").stat().st_size > 5_000
+
+
+def test_tables_set_the_papers_figures_beside_ours(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("audio2shape_core.evaluation.reconstruction.EMD_POINTS", 64)
+    monkeypatch.setattr("audio2shape_core.evaluation.gallery.coloured_shapes", lambda *_: [])  # minutes of fitting
+    known = {"l1_view": 0.0123, "cd_before": 0.2, "cd_after": 0.1}
+    monkeypatch.setattr("audio2shape_core.evaluation.refinement.evaluate_refinement", lambda _: known)
+    result = run("tables", data, tmp_path)
+    table = capsys.readouterr().out
+    assert set(result) == {"retrieval", "reconstruction", "generation", "refinement"}
+    assert f"80.1% / {result['retrieval']['audio_to_shape']['map']:.1%}" in table
+    assert f"0.0459 / {result['reconstruction']['per_class']['violin']['mean']['cd']:.4f}" in table
+    assert f"73.9% / {result['generation']['semantic']['audio_to_shape']['map']:.1%}" in table
+    assert "| l1_view | 0.0032 | 0.0123 |" in table
+
+
+def test_an_ablation_needs_a_name_and_a_folder(data, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "generation", "--data", str(data), "--ablation", "no-such-folder"])
+    assert stop.value.code == 2
+    assert "NAME=DIR" in capsys.readouterr().err
 
 
 def test_a_split_that_is_not_there_is_refused(data, capsys):

@@ -28,7 +28,25 @@ def test_ply_header_is_what_viewers_expect(gaussians):
     header = to_ply(gaussians).split(b"end_header\n")[0].decode().splitlines()
     assert header[:3] == ["ply", "format binary_little_endian 1.0", "element vertex 50"]
     assert [line.split()[-1] for line in header[3:]] == (
-        "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2 opacity scale_0 scale_1 scale_2 rot_0 rot_1 rot_2 rot_3".split()
+        [
+            "x",
+            "y",
+            "z",
+            "nx",
+            "ny",
+            "nz",
+            "f_dc_0",
+            "f_dc_1",
+            "f_dc_2",
+            "opacity",
+            "scale_0",
+            "scale_1",
+            "scale_2",
+            "rot_0",
+            "rot_1",
+            "rot_2",
+            "rot_3",
+        ]
     )
 
 
@@ -49,13 +67,16 @@ def test_splat_rows(gaussians):
 def test_splat_comes_back_but_for_its_eight_bit_fields(gaussians):
     order = torch.argsort(gaussians.opacities * gaussians.scales.prod(1), descending=True, stable=True)
     back, sorted_ = from_splat(to_splat(gaussians)), gaussians.map(lambda t: t[order])
-    assert torch.equal(back.means, sorted_.means) and torch.allclose(back.scales, sorted_.scales)
+    assert torch.equal(back.means, sorted_.means)
+    assert torch.allclose(back.scales, sorted_.scales)
     assert torch.allclose(back.colors, sorted_.colors, atol=2e-3)
     assert torch.allclose(back.opacities, sorted_.opacities, atol=2e-3)
     assert torch.allclose(back.rotations(), sorted_.rotations(), atol=0.03)
 
 
-@pytest.mark.parametrize("damage", [lambda d: b"", lambda d: d[:-5], lambda d: d.replace(b"f_dc_0", b"f_xx_0"), lambda d: b"junk" * 9])
+@pytest.mark.parametrize(
+    "damage", [lambda d: b"", lambda d: d[:-5], lambda d: d.replace(b"f_dc_0", b"f_xx_0"), lambda d: b"junk" * 9]
+)
 def test_damaged_ply_is_refused(gaussians, damage):
     with pytest.raises(InputError, match="expected"):
         from_ply(damage(to_ply(gaussians)))

@@ -59,8 +59,13 @@ def test_an_object_cut_off_by_the_frame_is_doubted(disc):
 def test_alpha_channel_and_mask_are_taken_at_their_word(disc):
     image = painted(disc, clutter(disc.shape))
     rgba = np.dstack([image, (255 * disc).astype(np.uint8)])
-    for found in (find_foreground(rgba), find_foreground(image, disc), find_foreground(image, 255 * disc.astype(np.uint8))):
-        assert np.array_equal(found.mask, disc) and found.confidence == 1
+    for found in (
+        find_foreground(rgba),
+        find_foreground(image, disc),
+        find_foreground(image, 255 * disc.astype(np.uint8)),
+    ):
+        assert np.array_equal(found.mask, disc)
+        assert found.confidence == 1
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,9 @@ def test_the_vae_passes_means_and_pays_for_information():
     encoded = torch.randn(3, 5, 16)
     mean, deviation = encoded[..., :8], (0.5 * encoded[..., 8:]).exp()
     kl = kl_divergence(Normal(mean, deviation), Normal(torch.zeros(()), torch.ones(()))).sum(-1).mean()
-    assert bottleneck(encoded).loss.item() == pytest.approx(bottleneck.WEIGHT * abs(kl.item() - bottleneck.capacity), rel=1e-4)
+    assert bottleneck(encoded).loss.item() == pytest.approx(
+        bottleneck.WEIGHT * abs(kl.item() - bottleneck.capacity), rel=1e-4
+    )
     drawn = torch.stack([bottleneck(encoded).latents for _ in range(2000)])
     assert torch.allclose(drawn.mean(0), mean, atol=0.25)
     assert torch.allclose(drawn.std(0), deviation, rtol=0.1)

@@ -67,7 +67,8 @@ def test_gaussians_behind_the_camera_and_off_screen():
     gaussians = scene(11, spread=4.0)
     out = render(gaussians, CAMERA)
     behind = CAMERA.project(gaussians.means.numpy())[1] < 0
-    assert behind.any() and (out.radii[torch.from_numpy(behind)] == 0).all()
+    assert behind.any()
+    assert (out.radii[torch.from_numpy(behind)] == 0).all()
     assert (out.radii > 0).any()
     assert_same(gaussians)
 
@@ -85,7 +86,8 @@ def test_nothing_in_view_is_the_background():
     background = torch.tensor([0.2, 0.4, 0.6])
     out = render(gaussians, CAMERA, background=background)
     assert torch.equal(out.color, background.expand_as(out.color))
-    assert not out.alpha.any() and not out.depth.any()
+    assert not out.alpha.any()
+    assert not out.depth.any()
 
 
 def test_one_gaussian_by_hand():

@@ -18,8 +18,10 @@ from audio2shape_core.training import align, diffuse, judge
 RECIPE = TrainingConfig(2, 8, 1e-3, 0.0, warmup_steps=1)
 MINI = presets.Preset(
     "tiny",
-    alignment=presets.AlignmentConfig(audio_widths=(8, 8), image_widths=(8, 8), point_widths=(8, 8), token_dim=16, embed_dim=32, window_s=1.0),
-    autoencoder=presets.AutoencoderConfig(num_points=256, num_tokens=16, encoder_widths=(8, 8), width=24, num_heads=2, encoder_depth=1, decoder_depth=1, codebook_size=16),
+    alignment=presets.AlignmentConfig(audio_widths=(8, 8), image_widths=(8, 8), point_widths=(8, 8),
+                                       token_dim=16, embed_dim=32, window_s=1.0),
+    autoencoder=presets.AutoencoderConfig(num_points=256, num_tokens=16, encoder_widths=(8, 8), width=24, num_heads=2,
+                                           encoder_depth=1, decoder_depth=1, codebook_size=16),
     denoiser=presets.DenoiserConfig(widths=(16, 24), depths=(1, 1), num_heads=2, sample_steps=2),
     align=RECIPE, look=RECIPE, distill=RECIPE, autoencode=RECIPE, diffuse=RECIPE, judge=RECIPE,
 )  # fmt: skip
@@ -42,7 +44,12 @@ def system(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(presets.PRESETS, "tiny", MINI)
         patch.setattr(shape_bank, "TRAIN_SEEDS", range(2))
-        for module, name in ((align, "MADE_SOUNDS"), (align, "DECOY_SOUNDS"), (align, "RENDERS"), (align, "TEACHER_PICTURES")):
+        for module, name in (
+            (align, "MADE_SOUNDS"),
+            (align, "DECOY_SOUNDS"),
+            (align, "RENDERS"),
+            (align, "TEACHER_PICTURES"),
+        ):
             patch.setattr(module, name, 2)
         patch.setattr(align, "synthesize", lambda label, seed: play_physical(label, seed, 1.0))
         patch.setattr(align, "NUM_POINTS", 128)
@@ -62,7 +69,23 @@ def test_four_recipes_make_a_system_that_generates(system, tmp_path):
     data, weights = system
     target = tmp_path / "shape.ply"
     sound = str(data / "audio/bell.wav")
-    assert main(["generate", sound, "--weights", str(weights), "--device", "cpu", "--output", str(target), "--json", str(tmp_path / "a.json")]) == 0
+    assert (
+        main(
+            [
+                "generate",
+                sound,
+                "--weights",
+                str(weights),
+                "--device",
+                "cpu",
+                "--output",
+                str(target),
+                "--json",
+                str(tmp_path / "a.json"),
+            ]
+        )
+        == 0
+    )
     result = json.loads((tmp_path / "a.json").read_text())
     assert result["num_points"] == 2048
     assert target.stat().st_size > 10_000
@@ -73,7 +96,10 @@ def test_ablations_of_the_denoiser_make_whole_systems_too(system, tmp_path, part
     data, weights = system
     assert train("diffuse", data, tmp_path, "--weights", str(weights), "--without", part) == 0
     sound = str(data / "audio/bell.wav")
-    assert main(["generate", sound, "--weights", str(tmp_path), "--device", "cpu", "--output", str(tmp_path / "a.ply")]) == 0
+    assert (
+        main(["generate", sound, "--weights", str(tmp_path), "--device", "cpu", "--output", str(tmp_path / "a.ply")])
+        == 0
+    )
     kept = (tmp_path / "alignment.safetensors").read_bytes() == (weights / "alignment.safetensors").read_bytes()
     assert kept == (part == "attention")
 
@@ -99,4 +125,3 @@ def test_parts_that_a_recipe_does_not_have_are_refused(system, tmp_path, capsys)
     data, _ = system
     assert train("align", data, tmp_path, "--without", "attention") == 2
     assert "audio-point" in capsys.readouterr().err
-

@@ -34,11 +34,16 @@ def coarse():
 
 def test_refined_cloud_looks_like_the_image(truth, coarse):
     refined = refine(*coarse, truth[2], camera=CAMERA, pose_known=True, iterations=80, num_points=3000)
-    assert refined.accepted and refined.pose_confidence == 1
-    assert refined.points.shape == (3000, 3) and refined.points.dtype == np.float32
-    assert refined.colors.shape == (3000, 3) and refined.colors.dtype == np.uint8
-    assert refined.confidence.shape == (3000,) and refined.confidence.dtype == np.float32
-    assert 0 <= refined.confidence.min() < 0.35 and 0.6 < refined.confidence.max() <= 1
+    assert refined.accepted
+    assert refined.pose_confidence == 1
+    assert refined.points.shape == (3000, 3)
+    assert refined.points.dtype == np.float32
+    assert refined.colors.shape == (3000, 3)
+    assert refined.colors.dtype == np.uint8
+    assert refined.confidence.shape == (3000,)
+    assert refined.confidence.dtype == np.float32
+    assert 0 <= refined.confidence.min() < 0.35
+    assert 0.6 < refined.confidence.max() <= 1
     assert refined.rendering.shape == (80, 96, 3)
     mask = truth[2][..., 3:] / 255
     wanted = truth[2][..., :3] * mask + 255 * (1 - mask)
@@ -47,19 +52,16 @@ def test_refined_cloud_looks_like_the_image(truth, coarse):
 
 
 def test_more_steps_fit_better_and_none_changes_no_gaussian(truth, coarse):
-    residuals = [
-        refine(*coarse, truth[2], camera=CAMERA, pose_known=True, iterations=n).residual for n in (0, 10, 60)
-    ]
+    residuals = [refine(*coarse, truth[2], camera=CAMERA, pose_known=True, iterations=n).residual for n in (0, 10, 60)]
     assert residuals[0] > 1.5 * residuals[1] > 3 * residuals[2]
     untouched = refine(*coarse, truth[2], camera=CAMERA, pose_known=True, iterations=0)
     assert np.array_equal(untouched.gaussians.means.numpy(), coarse[0])
 
 
 def test_same_seed_same_cloud(truth, coarse):
-    first, second = (
-        refine(*coarse, truth[2], camera=CAMERA, pose_known=True, iterations=30, seed=3) for _ in range(2)
-    )
-    assert np.array_equal(first.points, second.points) and np.array_equal(first.colors, second.colors)
+    first, second = (refine(*coarse, truth[2], camera=CAMERA, pose_known=True, iterations=30, seed=3) for _ in range(2))
+    assert np.array_equal(first.points, second.points)
+    assert np.array_equal(first.colors, second.colors)
 
 
 def test_cancelling_stops_at_that_step(truth, coarse):

@@ -54,7 +54,8 @@ def test_polygons_and_negative_indices_of_an_obj(tmp_path):
     square = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvn 0 0 1\nf -4//1 -3//1 -2//1 -1//1\n"
     (tmp_path / "square.obj").write_text(square)
     mesh = read_scene(str(tmp_path / "square.obj"))
-    assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 3]] and (mesh.colors == 178).all()
+    assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 3]]
+    assert (mesh.colors == 178).all()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,8 @@ def test_other_files_are_refused_in_one_line(tmp_path, capsys, name, content):
     for path in (tmp_path / name, tmp_path / f"missing{name}"):
         assert main(["view", str(path)]) == 2
         error = capsys.readouterr().err
-        assert error.count("\n") == 1 and "expected" in error
+        assert error.count("\n") == 1
+        assert "expected" in error
 
 
 def test_without_viser_one_line_says_what_to_install(folder, monkeypatch):
@@ -83,7 +85,8 @@ def test_the_command_serves_until_it_is_interrupted(folder):
     try:
         address = re.search(r"http://\S+", process.stdout.readline())[0]
         with urllib.request.urlopen(address, timeout=30) as page:
-            assert page.status == 200 and b"<script" in page.read()
+            assert page.status == 200
+            assert b"<script" in page.read()
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
     finally:
@@ -106,4 +109,5 @@ def test_a_browser_shows_it_and_asks_nobody_else(folder, name):
         _, requests = screenshot_when(address, red_and_blue)
     finally:
         server.stop()
-    assert requests and all(url.startswith((address, "data:", f"blob:{address}")) for url in requests)
+    assert requests
+    assert all(url.startswith((address, "data:", f"blob:{address}")) for url in requests)

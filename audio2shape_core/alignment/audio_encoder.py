@@ -59,7 +59,9 @@ class LogMelEncoder(nn.Module):
     teaches the embedding, the tokens learn too.
     """
 
-    def __init__(self, *, log_mel: LogMel, widths: tuple[int, ...], num_tokens: int, token_dim: int, embed_dim: int) -> None:
+    def __init__(
+        self, *, log_mel: LogMel, widths: tuple[int, ...], num_tokens: int, token_dim: int, embed_dim: int
+    ) -> None:
         super().__init__()
         self.log_mel = log_mel
         self.trunk = residual_trunk(2, widths)

@@ -3,7 +3,6 @@
 Letters: B batch, D embedding, K classes.
 """
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 

@@ -27,7 +27,7 @@ class ResidualBlock(nn.Module):
 
 
 def residual_trunk(in_channels: int, widths: tuple[int, ...]) -> nn.Sequential:
-    """A strided stem and one residual block a width: (B, in, H, W) -> (B, widths[-1], H/2^n, W/2^n), n = len(widths)."""
+    """A strided stem and one residual block a width: (B, in, H, W) -> (B, widths[-1], H/2^n, W/2^n) for n widths."""
     stem = nn.Sequential(
         nn.Conv2d(in_channels, widths[0], 5, 2, 2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
     )

@@ -21,7 +21,9 @@ class TriEncoder(nn.Module):
 
     MAX_SCALE = 50.0  # the temperature is learned, but never below 1/50: overconfidence is not alignment
 
-    def __init__(self, *, audio: AudioEncoder, image: ImageEncoder, point: PointEncoder, embed_dim: int, classes: tuple[str, ...]) -> None:
+    def __init__(
+        self, *, audio: AudioEncoder, image: ImageEncoder, point: PointEncoder, embed_dim: int, classes: tuple[str, ...]
+    ) -> None:
         super().__init__()
         self.audio, self.image, self.point = audio, image, point
         self.classes = classes

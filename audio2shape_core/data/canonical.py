@@ -1,6 +1,6 @@
 """Real shapes in the canonical frame: centred, in the unit sphere, +z up and +x front."""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def turn(points: np.ndarray, degrees: float) -> np.ndarray:
     return normalize(points @ about_z(degrees).T)
 
 
-@lru_cache(maxsize=None)
+@cache
 def templates(label: str) -> tuple[np.ndarray, ...]:
     """A few procedural shapes of a class, (COMPARED, 3) float32 each."""
     return tuple(procedural_shape(label, seed, COMPARED)[0] for seed in TEMPLATE_SEEDS)

@@ -20,9 +20,6 @@ class ImageBank:
         self.photos, self.renders, self.size = photos, renders, size
         self.labels = sorted(set(photos) | set(renders))
 
-    def __len__(self) -> int:
-        return sum(len(pictures) for kind in (self.photos, self.renders) for pictures in kind.values())
-
     def draw(self, label: str, rng: np.random.Generator) -> np.ndarray:
         """A random picture of a class as a camera might have taken it: (size, size, 3) float32 in [0, 1]."""
         photos = self.photos.get(label, ())

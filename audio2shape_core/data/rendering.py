@@ -8,8 +8,6 @@ import torch
 from audio2shape_core.camera import Camera
 from audio2shape_core.refinement import Gaussians, render
 
-OPAQUE = 4.0  # logit: surfaces hide what is behind them
-
 
 def photograph(points: np.ndarray, colors: np.ndarray | None, rng: np.random.Generator, size: int) -> np.ndarray:
     """One picture of a shape: random view (any side, from a little below to high above), focal length and light.
@@ -21,10 +19,14 @@ def photograph(points: np.ndarray, colors: np.ndarray | None, rng: np.random.Gen
     """
     if colors is None:
         colors = np.broadcast_to(rng.integers(30, 230, 3, np.uint8), points.shape)
-    gaussians = Gaussians.from_cloud(points, colors)
-    gaussians.logit_opacities.fill_(OPAQUE)
+    gaussians = Gaussians.from_cloud(points, colors).solid()
     camera = Camera.look_at(
-        rng.uniform(0, 360), rng.uniform(-8, 50), width=size, height=size, fov_deg=rng.uniform(25, 60), roll=rng.normal(0, 4)
+        rng.uniform(0, 360),
+        rng.uniform(-8, 50),
+        width=size,
+        height=size,
+        fov_deg=rng.uniform(25, 60),
+        roll=rng.normal(0, 4),
     )
     gaussians.colors = gaussians.colors * torch.from_numpy(_lit(gaussians, camera, rng))[:, None]
     with torch.inference_mode():

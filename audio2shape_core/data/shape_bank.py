@@ -26,7 +26,9 @@ TEST_SEEDS = range(100_000, 100_020)
 class ShapeBank:
     """points (M, N, 3) float32; colors (M, N, 3) uint8; colored, real (M,) bool; labels (M,) str."""
 
-    def __init__(self, *, points: np.ndarray, colors: np.ndarray, colored: np.ndarray, real: np.ndarray, labels: np.ndarray) -> None:
+    def __init__(
+        self, *, points: np.ndarray, colors: np.ndarray, colored: np.ndarray, real: np.ndarray, labels: np.ndarray
+    ) -> None:
         self.points, self.colors, self.colored, self.real, self.labels = points, colors, colored, real, labels
         self.groups = {
             label: (np.flatnonzero((labels == label) & real), np.flatnonzero((labels == label) & ~real))

@@ -118,7 +118,9 @@ def both_ways(first: Embedded, second: Embedded, names: tuple[str, str]) -> dict
     similarity = first.vectors @ second.vectors.T
     return {
         f"{names[0]}_to_{names[1]}": retrieval_metrics(similarity, first.labels, second.labels, first.ids, second.ids),
-        f"{names[1]}_to_{names[0]}": retrieval_metrics(similarity.T, second.labels, first.labels, second.ids, first.ids),
+        f"{names[1]}_to_{names[0]}": retrieval_metrics(
+            similarity.T, second.labels, first.labels, second.ids, first.ids
+        ),
     }
 
 
@@ -170,13 +172,15 @@ def evaluate_retrieval(data: Path, split: str, *, weights: Path, device: str, pi
     report(result)
     if picture:
         heard = [label for label in VOCABULARY if label in labels or label in named]
-        draw_confusion(picture, confusion_matrix(labels, named, heard), heard, f"{split}: what each recording was taken for")
+        draw_confusion(
+            picture, confusion_matrix(labels, named, heard), heard, f"{split}: what each recording was taken for"
+        )
     return result
 
 
 def report(result: dict) -> None:
     """Print the tables: mAP with its interval and the chance level beside it."""
-    print(f"gallery: {result['gallery_size']} shapes, {result['gallery_made']} of them procedural; images are renders of it")
+    print(f"gallery: {result['gallery_size']} shapes, {result['gallery_made']} procedural; images are renders of it")
     print(f"{'':26s}{'mAP':>8s}{'95 % interval':>17s}{'chance':>8s}{'hit@1':>8s}{'recall@1':>10s}")
     zero = {f"zero-shot {k}": v for k, v in result["zero_shot"].items()}
     for name, row in {**result, **zero}.items():
@@ -187,8 +191,8 @@ def report(result: dict) -> None:
                 f"{row['recall@1']:10.1%}"
             )
     print(
-        f"class named right {result['audio_accuracy']:.1%} (macro {result['audio_accuracy_macro']:.1%}), calibration error "
-        f"{result['calibration_error']:.3f}, known against unknown AUROC {result['known_unknown_auroc']:.3f}"
+        f"class named right {result['audio_accuracy']:.1%} (macro {result['audio_accuracy_macro']:.1%}), calibration "
+        f"error {result['calibration_error']:.3f}, known against unknown AUROC {result['known_unknown_auroc']:.3f}"
     )
     for name, row in result["robustness"].items():
         print(f"{name:26s} audio_to_shape mAP{row['map']:7.1%}   named right{row['accuracy']:7.1%}")

@@ -127,12 +127,15 @@ def class_accuracy(imagined: list[Imagined], weights: Path) -> dict:
         "class_accuracy": {"heard": macro(judged == heard, heard)[0], "truth": right},
         "audio_accuracy": macro(heard == truth, truth)[0],
         "per_class": {
-            "shape": per_class, "audio": macro(heard == truth, truth)[1], "shape_as_heard": macro(judged == heard, heard)[1],
+            "shape": per_class, "audio": macro(heard == truth, truth)[1],
+            "shape_as_heard": macro(judged == heard, heard)[1],
         },
     }  # fmt: skip
 
 
-def evaluate_generation(data: Path, split: str, *, weights: Path, device: str, picture: Path | None, ablations: dict[str, Path]) -> dict:
+def evaluate_generation(
+    data: Path, split: str, *, weights: Path, device: str, picture: Path | None, ablations: dict[str, Path]
+) -> dict:
     """Class accuracy, semantic retrieval and set metrics of one cloud a recording; ablations beside them.
 
     `ablations`: name -> folder of a complete system trained without a part; judged by the same judge, over three seeds.
@@ -152,7 +155,9 @@ def evaluate_generation(data: Path, split: str, *, weights: Path, device: str, p
     result = {
         "recordings": len(imagined),
         **class_accuracy(imagined, weights),
-        "judge_accuracy": macro(np.array(judged) == [s.label for s in gallery], np.array([s.label for s in gallery]))[0],
+        "judge_accuracy": macro(np.array(judged) == [s.label for s in gallery], np.array([s.label for s in gallery]))[
+            0
+        ],
         "semantic": semantic_retrieval(embedder, imagined, embedder.renders(gallery)),
         **{key: value for key, value in sets.items() if key != "per_class"},
         "sets": sets["per_class"],
@@ -178,10 +183,10 @@ def report(result: dict, sets: dict) -> None:
     for label, right in result["per_class"]["shape"].items():
         print(f"{label:12s} heard {result['per_class']['audio'][label]:6.1%}   shape judged right {right:6.1%}")
     accuracy = result["class_accuracy"]
-    print(f"macro: heard {result['audio_accuracy']:.1%}, shape against truth {accuracy['truth']:.1%}, "
-          f"against heard {accuracy['heard']:.1%}; the judge on the real gallery {result['judge_accuracy']:.1%}")  # fmt: skip
+    print(f"macro: heard {result['audio_accuracy']:.1%}, shape against truth {accuracy['truth']:.1%}, against heard "
+          f"{accuracy['heard']:.1%}; the judge on the gallery {result['judge_accuracy']:.1%}")  # fmt: skip
     for name, row in result["semantic"].items():
-        print(f"generated {name:16s} mAP {row['map']:6.1%} (chance {row['chance_map']:.1%})   recall@1 {row['recall@1']:6.1%}")
+        print(f"generated {name:14s} mAP {row['map']:.1%} (chance {row['chance_map']:.1%})  r@1 {row['recall@1']:6.1%}")
     report_sets(sets)
     for name, row in result.get("ablations", {}).items():
         print(f"{name:20s} shape against truth {row['class_accuracy']:6.1%} (spread over 3 seeds {row['spread']:.1%})")

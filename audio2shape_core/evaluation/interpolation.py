@@ -12,7 +12,14 @@ from audio2shape_core.evaluation.gallery import GalleryShape
 from audio2shape_core.generation.vqvae import PointCloudVQVAE
 from audio2shape_core.shape import Shape, resize_cloud
 
-PAIRS = (("guitar", "violin"), ("airplane", "bird"), ("car", "train"), ("dog", "cow"), ("bottle", "bell"), ("saxophone", "trombone"))
+PAIRS = (
+    ("guitar", "violin"),
+    ("airplane", "bird"),
+    ("car", "train"),
+    ("dog", "cow"),
+    ("bottle", "bell"),
+    ("saxophone", "trombone"),
+)
 STEPS = 6
 
 

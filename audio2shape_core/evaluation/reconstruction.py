@@ -1,7 +1,7 @@
 """`evaluate reconstruction`: Table II of the paper, with the sampling floor beside every figure.
 
-CD is unsquared, the sum of both directions; EMD is exact, on up to 1024 points; both on clouds in the unit sphere, at the
-cloud's own size up to 2048 points. The floor is what two samples of one surface differ by: no reconstruction can be
+CD is unsquared, the sum of both directions; EMD is exact, on up to 1024 points; both on clouds in the unit sphere, at
+the cloud's own size up to 2048 points. The floor is what two samples of one surface differ by: no reconstruction can be
 expected to beat it by much. Clouds that have no points to spare for a second sample are cut in half, and the floor of
 the halves is divided by sqrt(2), since distances between samples of a surface fall with the root of their density.
 """
@@ -77,7 +77,9 @@ def reconstruct(model: PointCloudVQVAE, samples: list[Sample], place: torch.devi
     return rows, torch.cat(indices)
 
 
-def evaluate_reconstruction(data: Path, split: str, *, weights: Path, device: str, picture: Path | None = None, ablations: dict[str, Path]) -> dict:
+def evaluate_reconstruction(
+    data: Path, split: str, *, weights: Path, device: str, picture: Path | None = None, ablations: dict[str, Path]
+) -> dict:
     """Reconstruct up to MAX_PER_CLASS shapes a class; CD, EMD, F-score, their floors, and the codebook's use.
 
     `ablations`: name -> folder with another autoencoder (the PC-VAE of Table II), measured on the same samples.
@@ -108,7 +110,8 @@ def summary(samples: list[Sample], rows: list[dict[str, float]]) -> dict:
     for label in dict.fromkeys(one.shape.label for one in samples):
         own = [i for i, one in enumerate(samples) if one.shape.label == label]
         per_class[label] = {
-            "shapes": len(own), "mean": mean_of([rows[i] for i in own]), "floor": mean_of([samples[i].floor for i in own]),
+            "shapes": len(own), "mean": mean_of([rows[i] for i in own]),
+            "floor": mean_of([samples[i].floor for i in own]),
         }  # fmt: skip
     return {
         "mean": mean_of([row["mean"] for row in per_class.values()]),
@@ -145,8 +148,9 @@ def report(result: dict) -> None:
     for label, row in rows.items():
         if row["mean"]:
             made, floor = row["mean"], row["floor"]
-            print(f"{label:14s}" + "".join(f"{made[k]:8.4f}{floor[k]:8.4f}{made[k] / floor[k]:6.2f}" for k in ("cd", "emd"))
-                  + f"{made['fscore']:8.2f}" + "".join(compared(other, label) for other in result["ablations"].values()))  # fmt: skip
+            figures = (f"{made[k]:8.4f}{floor[k]:8.4f}{made[k] / floor[k]:6.2f}" for k in ("cd", "emd"))
+            beside = (compared(other, label) for other in result["ablations"].values())
+            print(f"{label:14s}", *figures, f"{made['fscore']:8.2f}", *beside, sep="")
     use = result["codebook"]
     print(f"codebook: {use['used']:.0%} of {use['size']} codes used, perplexity {use['perplexity']:.0f}")
 

@@ -52,13 +52,13 @@ def _refine_one(points: np.ndarray, colors: np.ndarray, iterations: int, side: i
     view = Camera.look_at(azimuth, elevation, width=side, height=side)
     others = [Camera.look_at(azimuth + turn, height, width=side, height=side) for turn, height in HELD_OUT]
     order = rng.permutation(len(points))
-    truth = Gaussians.from_cloud(points, colors)
+    truth = Gaussians.from_cloud(points, colors).solid()
     image, alpha = _photograph(truth, view)
     coarse, coarse_colors = coarsen(points[order[:POINTS]], colors[order[:POINTS]], rng)
     refined = refine(
         coarse, coarse_colors, image, camera=view, pose_known=True, mask=alpha, iterations=iterations, seed=0
     )
-    before, after = Gaussians.from_cloud(coarse, coarse_colors), refined.gaussians
+    before, after = Gaussians.from_cloud(coarse, coarse_colors).solid(), refined.gaussians
     dense = refined.points[rng.permutation(len(refined.points))[:POINTS]]
     target, seen = points[order[-POINTS:]], seen_points(points, view)[order[-POINTS:]]
 
@@ -87,8 +87,8 @@ def _refine_one(points: np.ndarray, colors: np.ndarray, iterations: int, side: i
 def coarsen(
     points: np.ndarray, colors: np.ndarray, rng: np.random.Generator, *, bend: float = 0.04, scatter: float = 0.012
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A stand-in for a generated cloud: a smooth displacement of about `bend` (root mean square), noise of `scatter` per
-    axis, colours averaged over 200 neighbours and faded towards their mean."""
+    """A stand-in for a generated cloud: a smooth displacement of about `bend` (root mean square), noise of `scatter`
+    per axis, colours averaged over 200 neighbours and faded towards their mean."""
     bent = points.astype(np.float64)
     for _ in range(3):
         wave, direction = 2 * rng.normal(size=3), rng.normal(size=3)
@@ -101,7 +101,7 @@ def coarsen(
 
 
 def half_chamfers(cloud: np.ndarray, truth: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
-    """Chamfer distance (unsquared, sum of both directions) on the half of the truth that a camera sees, and on the other.
+    """Chamfer distance (unsquared, both directions) on the half of the truth that a camera sees and on the rest.
 
     The true shape alone decides what is seen (`seen_points`); a point of the cloud belongs to the half of its nearest
     true point. So both clouds of a comparison are divided alike, however wrong they are. NaN for a half without points.
@@ -119,7 +119,7 @@ def half_chamfers(cloud: np.ndarray, truth: np.ndarray, seen: np.ndarray) -> tup
 
 
 def rotation_error(found: Camera, true: Camera, points: np.ndarray, colors: np.ndarray) -> float:
-    """Angle in degrees between two rotations, the smallest over turns about z that leave the coloured cloud as it is."""
+    """Angle in degrees between two rotations, the smallest over turns about z that leave the coloured cloud alike."""
     relative = found.world_to_camera[:3, :3].T @ true.world_to_camera[:3, :3]
     turns = [_turn(angle) for angle in range(0, 360, SYMMETRY_STEP)]
     features = np.concatenate([points, 0.3 * colors / 255.0], 1)[:1024]

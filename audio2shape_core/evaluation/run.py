@@ -8,7 +8,16 @@ from pathlib import Path
 from audio2shape_core.checkpoint import WEIGHTS
 
 
-def evaluate(what: str, data: Path, split: str, *, weights: str | None, device: str, picture: str | None, ablations: dict[str, Path]) -> dict:
+def evaluate(
+    what: str,
+    data: Path,
+    split: str,
+    *,
+    weights: str | None,
+    device: str,
+    picture: str | None,
+    ablations: dict[str, Path],
+) -> dict:
     """Run one evaluation and print its table; returns the results as plain data."""
     folder = Path(weights) if weights else WEIGHTS
     drawn = Path(picture) if picture else None

@@ -18,7 +18,13 @@ from audio2shape_core.data.procedural import procedural_shape
 from audio2shape_core.data.shape_bank import TRAIN_SEEDS
 from audio2shape_core.errors import InputError
 from audio2shape_core.evaluation.gallery import MADE_POINTS, GalleryShape
-from audio2shape_core.evaluation.set_metrics import minimum_matching_distance, pairwise_chamfer, pairwise_emd, set_metrics, subsample
+from audio2shape_core.evaluation.set_metrics import (
+    minimum_matching_distance,
+    pairwise_chamfer,
+    pairwise_emd,
+    set_metrics,
+    subsample,
+)
 
 SET_SIZE = 16  # samples and references a class
 CD_POINTS, EMD_POINTS = 512, 256
@@ -26,15 +32,13 @@ AVERAGED = ("coverage", "mmd", "one_nna", "precision", "recall", "nn_distance")
 
 
 def training_clouds(data: Path, label: str, count: int) -> list[np.ndarray]:
-    """`count` training shapes of a class, real ones first, then procedural ones (all of them, in a set without `train`)."""
+    """`count` training shapes of a class, real first, then procedural ones (only those without a `train` split)."""
     try:
         items = [item for item in read_manifest(data, "shape", "train") if item.label == label]
     except InputError:
         items = []
     chosen = [items[i] for i in np.random.default_rng(0).permutation(len(items))[:count]]
-    clouds = [
-        canonicalize(points, label, source=item.source) for item, (points, _) in zip(chosen, load_points(chosen))
-    ]
+    clouds = [canonicalize(points, label, source=item.source) for item, (points, _) in zip(chosen, load_points(chosen))]
     return clouds + [procedural_shape(label, seed, MADE_POINTS)[0] for seed in TRAIN_SEEDS[: count - len(clouds)]]
 
 

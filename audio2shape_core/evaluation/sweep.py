@@ -38,7 +38,9 @@ def evaluate_sweep(data: Path, split: str, *, weights: Path, device: str, pictur
     chosen = [item for label in VOCABULARY for item in [i for i in order if i.label == label][:PER_CLASS]]
     heard = [h for _, h in hear(model, chosen)]
     references = {
-        label: subsample([s.points for s in read_gallery(data, split, (label,), complete_to=PER_CLASS)][:PER_CLASS], POINTS)
+        label: subsample(
+            [s.points for s in read_gallery(data, split, (label,), complete_to=PER_CLASS)][:PER_CLASS], POINTS
+        )
         for label in sorted({h.label for h in heard})
     }
     contexts = torch.stack([h.context for h in heard])
@@ -62,7 +64,9 @@ def evaluate_sweep(data: Path, split: str, *, weights: Path, device: str, pictur
     }
     for name, rows in result.items():
         for value, row in rows.items():
-            print(f"{name} {value:<5} as heard {row['as_heard']:.1%}   MMD {row['mmd']:.4f}   variety {row['variety']:.2f}")
+            print(
+                f"{name} {value:<5} as heard {row['as_heard']:.1%}  MMD {row['mmd']:.4f}  variety {row['variety']:.2f}"
+            )
     if picture:
         draw_sweep(result, picture)
     return result
@@ -90,7 +94,7 @@ def draw_sweep(result: dict, path: Path) -> None:
         right = axes.twinx()
         right.plot(values, [rows[v]["mmd"] for v in values], marker="s", color="gray", label="MMD")
         axes.set(xlabel=name, ylim=(0, None))
-        right.set_ylabel("MMD, squared Chamfer")
+        right.set(ylabel="MMD, squared Chamfer", ylim=(0, None))
         axes.legend(loc="lower left")
         right.legend(loc="lower right")
     write_png(figure, path)

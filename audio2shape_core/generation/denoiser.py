@@ -19,7 +19,7 @@ def timestep_features(timesteps: Tensor, dim: int) -> Tensor:
 
 
 class DenoiserBlock(nn.Module):
-    """Self-attention, then cross-attention to the audio, then a feed-forward layer; the time gates each (AdaLN-zero)."""
+    """Self-attention, then cross-attention to the audio, then a feed-forward layer; time gates each (AdaLN-zero)."""
 
     def __init__(self, dim: int, num_heads: int, context_dim: int, time_dim: int) -> None:
         super().__init__()
@@ -71,7 +71,18 @@ class UNetDenoiser(nn.Module):
     neighbouring latents become one token: attention then costs what it costs for a shorter latent.
     """
 
-    def __init__(self, *, down: nn.ModuleList, middle: Stage, up: nn.ModuleList, widths: tuple[int, ...], patch: int, num_tokens: int, latent_dim: int, context_dim: int) -> None:
+    def __init__(
+        self,
+        *,
+        down: nn.ModuleList,
+        middle: Stage,
+        up: nn.ModuleList,
+        widths: tuple[int, ...],
+        patch: int,
+        num_tokens: int,
+        latent_dim: int,
+        context_dim: int,
+    ) -> None:
         super().__init__()
         self.patch = patch
         width, time_dim = widths[0], widths[0] * 4

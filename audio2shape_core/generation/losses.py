@@ -14,7 +14,7 @@ from torch import Tensor
 def nearest(source: Tensor, target: Tensor) -> Tensor:
     """Index of each source point's nearest target point: (B, N, 3), (B, M, 3) -> (B, N).
 
-    KD-trees on a CPU (30 ms for 24 pairs of 2048 points on two cores, half of a brute-force kernel), brute force on CUDA.
+    KD-trees on a CPU (30 ms for 24 pairs of 2048 points on two cores, half of brute force), brute force on CUDA.
     """
     if source.is_cuda:
         return torch.cdist(source, target).argmin(-1)
@@ -43,8 +43,8 @@ def window_transport_loss(prediction: Tensor, target: Tensor, num_windows: int) 
     """Earth mover's distance between matching windows of two clouds in Morton order: the best pairing, exactly.
 
     Chamfer alone lets a decoder crowd its points. Both clouds come in windows that cover the same part of space, so
-    pairing within windows sees uneven density at little cost (25 ms for 1024 windows of 32 points). Pairs must be
-    sharp: entropic transport at this scale pulls every point towards its window's middle.
+    pairing within windows sees uneven density at little cost. Pairs must be sharp: entropic transport
+    at this scale pulls every point towards its window's middle.
     """
     a = prediction.unflatten(1, (num_windows, -1)).flatten(0, 1)  # (B * T, W, 3)
     b = target.unflatten(1, (num_windows, -1)).flatten(0, 1)

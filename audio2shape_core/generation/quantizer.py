@@ -12,7 +12,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Quantized:
-    """latents (B, T, C) with straight-through gradients; indices (B, T, G); loss: what the bottleneck asks, a scalar."""
+    """latents (B, T, C) with straight-through gradients; indices (B, T, G); loss: what the bottleneck asks."""
 
     latents: Tensor
     indices: Tensor

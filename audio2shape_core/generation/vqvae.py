@@ -12,14 +12,14 @@ from audio2shape_core.generation.gaussian_bottleneck import GaussianBottleneck
 from audio2shape_core.generation.ordering import morton_sort
 from audio2shape_core.generation.quantizer import Quantized, VectorQuantizer
 
-
 WITHIN = 6  # channels that `within` gives
 
 
 def within(windows: Tensor) -> Tensor:
     """Where each point lies in its window: offset from the centre, in canonical units (x 8) and in the window's spread.
 
-    Detail is a hundredth of a coordinate's range; seen from its window's centre it is a tenth. (B, T, W, 3) -> (B, T, W, 6).
+    Detail is a hundredth of a coordinate's range; seen from its window's centre it is a tenth.
+    (B, T, W, 3) -> (B, T, W, 6).
     """
     offset = windows - windows.mean(2, keepdim=True)
     spread = offset.square().mean((2, 3), keepdim=True).sqrt() + 1e-3
@@ -29,7 +29,16 @@ def within(windows: Tensor) -> Tensor:
 class CloudEncoder(nn.Module):
     """Per-point features in Morton order, pooled a window at a time to latents (Eq. 2)."""
 
-    def __init__(self, *, features: PointFeatures, feature_width: int, blocks: nn.Sequential, width: int, num_tokens: int, latent_dim: int) -> None:
+    def __init__(
+        self,
+        *,
+        features: PointFeatures,
+        feature_width: int,
+        blocks: nn.Sequential,
+        width: int,
+        num_tokens: int,
+        latent_dim: int,
+    ) -> None:
         super().__init__()
         self.features, self.blocks, self.num_tokens = features, blocks, num_tokens
         self.pool = nn.Linear(2 * feature_width, width)
@@ -60,9 +69,19 @@ class Upsample(nn.Module):
 
 
 class CloudDecoder(nn.Module):
-    """Latents to coloured points: projection, self-attention, upsampling, and a convolutional head (paper, VAE Decoder)."""
+    """Latents to coloured points: projection, self-attention, upsampling, a convolutional head (VAE Decoder)."""
 
-    def __init__(self, *, blocks: nn.Sequential, upsampling: nn.Sequential, width: int, head_width: int, points_per_token: int, num_tokens: int, latent_dim: int) -> None:
+    def __init__(
+        self,
+        *,
+        blocks: nn.Sequential,
+        upsampling: nn.Sequential,
+        width: int,
+        head_width: int,
+        points_per_token: int,
+        num_tokens: int,
+        latent_dim: int,
+    ) -> None:
         super().__init__()
         self.from_latent = nn.Linear(latent_dim, width)
         self.position = nn.Parameter(0.02 * torch.randn(num_tokens, width))
@@ -79,12 +98,20 @@ class CloudDecoder(nn.Module):
 
 
 class PointCloudVQVAE(nn.Module):
-    """Encoder, bottleneck (a codebook; for the PC-VAE of Table II a Gaussian), decoder, and the statistics that make its latents fit for diffusion.
+    """Encoder, bottleneck (a codebook; for the PC-VAE of Table II a Gaussian), decoder, and the statistics that make
+    its latents fit for diffusion.
 
     `latent_mean` and `latent_std` (C,) are measured after training; the diffusion works on standardised latents.
     """
 
-    def __init__(self, *, encoder: CloudEncoder, bottleneck: VectorQuantizer | GaussianBottleneck, decoder: CloudDecoder, latent_dim: int) -> None:
+    def __init__(
+        self,
+        *,
+        encoder: CloudEncoder,
+        bottleneck: VectorQuantizer | GaussianBottleneck,
+        decoder: CloudDecoder,
+        latent_dim: int,
+    ) -> None:
         super().__init__()
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
         self.register_buffer("latent_mean", torch.zeros(latent_dim))
@@ -100,7 +127,7 @@ class PointCloudVQVAE(nn.Module):
         return self.decoder(self.bottleneck.snap(latents * self.latent_std + self.latent_mean))
 
     def forward(self, points: Tensor) -> tuple[Tensor, Tensor, Quantized]:
-        """Reconstruct clouds that are already in Morton order (B, N, 3): points, colors, and what passed the bottleneck."""
+        """Reconstruct clouds that are already in Morton order (B, N, 3): points, colors, what passed the bottleneck."""
         passed = self.bottleneck(self.encoder(points))
         return *self.decoder(passed.latents), passed
 

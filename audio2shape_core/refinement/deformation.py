@@ -1,9 +1,10 @@
 """How the fitted shape may differ from the coarse one: bent as a whole, and a little point by point.
 
-One image says where the outline and the parts should be across the line of sight, and nothing about depth. So all movement
-is lateral: it is learned along the camera's two image axes only. (In world coordinates Adam would amplify the noise of
-the depth it cannot see.) Most of it is a smooth field, which carries the unseen side along with the seen one and cannot
-fold the surface into whatever explains the pixels. Each centre's own movement on top is small and tied to its neighbours'.
+One image says where the outline and the parts should be across the line of sight, and nothing about depth. So all
+movement is lateral: it is learned along the camera's two image axes only. (In world coordinates Adam would amplify
+the noise of the depth it cannot see.) Most of it is a smooth field, which carries the unseen side along with the seen
+one and cannot fold the surface into whatever explains the pixels. Each centre's own movement on top is small and tied
+to those of its neighbours.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ NEIGHBORS = 8
 class Deformation:
     """Lateral movement of N centres: a smooth field of R modes, and two numbers of each centre's own.
 
-    The field is a Gaussian process of standard deviation `amplitude` with a Gaussian kernel of width `length`, written in
+    The field is a Gaussian process of standard deviation `amplitude` with a Gaussian kernel of width `length`, in
     whitened coordinates (Nystrom, on M nodes): the prior of every mode is the standard normal distribution, so that one
     learning rate and one penalty fit them all.
 

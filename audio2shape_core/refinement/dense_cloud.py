@@ -20,7 +20,8 @@ SMOOTHING, NEIGHBORS = 1.2, 12
 def sample_cloud(gaussians: Gaussians, num_points: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points on the discs, evenly spread: drawn as many on each as it is opaque and wide, twice too many, and thinned.
 
-    Returns, in an order of which every beginning is spread evenly too: points (M, 3) float32; colors (M, 3) uint8; source (M,) index of the Gaussian each point came from.
+    Returns, in an order of which every beginning is spread evenly too: points (M, 3) float32; colors (M, 3)
+    uint8; source (M,) index of the Gaussian each point came from.
     """
     with torch.no_grad():
         scales = gaussians.scales.cpu().numpy().astype(np.float64)

@@ -62,9 +62,7 @@ def weighted_residual(gaussians: Gaussians, camera: Camera, residual: Tensor) ->
     return error, weight
 
 
-def choose(
-    gaussians: Gaussians, error: Tensor, control: DensityControl, first_size: int
-) -> tuple[Tensor, Tensor]:
+def choose(gaussians: Gaussians, error: Tensor, control: DensityControl, first_size: int) -> tuple[Tensor, Tensor]:
     """Which Gaussians stay and which are doubled.
 
     Arguments:

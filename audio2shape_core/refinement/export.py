@@ -9,9 +9,25 @@ from audio2shape_core.errors import InputError
 from audio2shape_core.refinement.gaussians import Gaussians
 
 SH_C0 = 0.28209479177387814  # the constant spherical harmonic: colour = 0.5 + C0 f_dc
-_PLY_FIELDS = (
-    "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2 opacity scale_0 scale_1 scale_2 rot_0 rot_1 rot_2 rot_3"
-).split()  # the order of the 3DGS reference code; normals are unused there and zero
+_PLY_FIELDS = [
+    "x",
+    "y",
+    "z",
+    "nx",
+    "ny",
+    "nz",
+    "f_dc_0",
+    "f_dc_1",
+    "f_dc_2",
+    "opacity",
+    "scale_0",
+    "scale_1",
+    "scale_2",
+    "rot_0",
+    "rot_1",
+    "rot_2",
+    "rot_3",
+]  # the order of the 3DGS reference code; normals are unused there and zero
 _SPLAT_ROW = np.dtype([("mean", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("quat", "u1", 4)])
 
 
@@ -35,7 +51,9 @@ def from_ply(data: bytes) -> Gaussians:
     counts = [line.split()[2] for line in lines if line.startswith("element vertex ")]
     readable = found and "format binary_little_endian 1.0" in lines and counts and counts[0].isdigit()
     if not readable or not set(_PLY_FIELDS) - {"nx", "ny", "nz"} <= set(names):
-        raise InputError("not a 3DGS .ply: expected binary_little_endian float properties x y z f_dc_* opacity scale_* rot_*")
+        raise InputError(
+            "not a 3DGS .ply: expected binary_little_endian float properties x y z f_dc_* opacity scale_* rot_*"
+        )
     count = int(counts[0])
     if len(body) < 4 * count * len(names):
         raise InputError(f"3DGS .ply is cut short: expected {4 * count * len(names)} bytes of data, found {len(body)}")

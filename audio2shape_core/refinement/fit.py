@@ -28,8 +28,8 @@ class FitSettings:
 
     Arguments:
         register: share of the steps in which the shape is only bent into place, at half the resolution.
-        bend, shift, scales, quats, opacities, colors: Adam learning rates at the first step of the second part; a cosine
-            lowers them all to `last`. `bend` is in standard deviations of the smooth field's modes, `shift` in spacings.
+        bend, shift, scales, quats, opacities, colors: Adam learning rates at the second part's first step; a cosine
+            lowers them all to `last`. `bend` is in standard deviations of the smooth modes, `shift` in spacings.
         register_rate: of `bend` during the first part.
         last: share of the learning rates left at the last step.
         length, amplitude, nodes: of the smooth field, in units of the shape's radius (`Deformation`).

@@ -40,7 +40,9 @@ def find_foreground(image: np.ndarray, mask: np.ndarray | None = None) -> Foregr
     if mask is not None:
         mask = _as_unit(np.asarray(mask))
         if mask.shape != image.shape[:2] or not (mask > 0.5).any():
-            raise InputError(f"mask {mask.shape}: expected shape {image.shape[:2]}, as the image, with some object in it")
+            raise InputError(
+                f"mask {mask.shape}: expected shape {image.shape[:2]}, as the image, with some object in it"
+            )
         return Foreground(mask, 1.0)
     if image.shape[2] == 4 and image[..., 3].min() < 128:
         if (image[..., 3] > 127).any():

@@ -1,8 +1,8 @@
-"""3D Gaussians (paper III-C): position, covariance, opacity and colour of each primitive, and how a cloud becomes them."""
+"""3D Gaussians (paper III-C): position, covariance, opacity and colour of each primitive; how a cloud becomes them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,10 @@ from torch import Tensor
 
 from audio2shape_core.errors import InputError
 
-INITIAL_OPACITY = 0.85  # a surface of such discs lets about a seventh of the light through, as near as discs come to solid
+INITIAL_OPACITY = (
+    0.85  # a surface of such discs lets about a seventh of the light through, as near as discs come to solid
+)
+SOLID = 4.0  # logit of an opacity of .98
 # Gaussians start as discs on the surface: this is their thickness, as a share of their width.
 INITIAL_FLATNESS = 0.3
 # Width of a disc as a share of the mean distance to its three nearest neighbours: wide enough to close the surface.
@@ -51,6 +54,10 @@ class Gaussians:
     def map(self, function) -> Gaussians:
         """A copy whose every tensor is `function(tensor)`, e.g. `lambda t: t[kept]`."""
         return Gaussians(*(function(getattr(self, f.name)) for f in fields(self)))
+
+    def solid(self) -> Gaussians:
+        """A copy that hides what is behind it, as real surfaces do: for photographs, not for fitting."""
+        return replace(self, logit_opacities=torch.full_like(self.logit_opacities, SOLID))
 
     def to(self, device: str) -> Gaussians:
         return self.map(lambda tensor: tensor.detach().to(device))

@@ -1,9 +1,9 @@
 """Where the camera stood: extrinsics from one image by render and compare.
 
-One image has no parallax, so structure from motion (paper III-C) has nothing to triangulate. Instead the coarse shape is
-drawn from all over the view sphere; the views whose silhouette and colours match best are refined by gradient through the
-rasteriser, and the best one is kept with a measure of how far to believe it. The distance is in canonical units: a
-monocular camera cannot tell a small near thing from a large far one.
+One image has no parallax, so structure from motion (paper III-C) has nothing to triangulate. Instead the coarse shape
+is drawn from all over the view sphere; the views whose silhouette and colours match best are refined by gradient
+through the rasteriser, and the best one is kept with a measure of how far to believe it. The distance is in canonical
+units: a monocular camera cannot tell a small near thing from a large far one.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def estimate_pose(
     Arguments:
         image: (H, W, 3) uint8 RGB.
         camera: its intrinsics are used, its pose is not.
-        time_budget_s: seconds; when they are spent the best pose so far is returned, whose confidence says how good it is.
+        time_budget_s: seconds; once spent, the best pose so far is returned, whose confidence says how good it is.
         progress: called as progress("pose", step, total).
     """
     deadline = math.inf if time_budget_s is None else time.monotonic() + time_budget_s
@@ -147,7 +147,7 @@ def _thinned(gaussians: Gaussians) -> Gaussians:
 
 
 def _centred(gaussians: Gaussians, rotation: np.ndarray, target: _Target) -> Tensor:
-    """(4, 4) pose with that rotation about the line of sight, placed so that the cloud covers the mask's bounding box."""
+    """(4, 4) pose with that rotation about the line of sight, placed so that the cloud covers the mask's box."""
     rows, columns = torch.nonzero(target.mask > 0.5).T.numpy()
     low, high = np.array([columns.min(), rows.min()]), np.array([columns.max(), rows.max()]) + 1
     focal, principal = (target.camera.fx, target.camera.fy), (target.camera.cx, target.camera.cy)

@@ -89,7 +89,7 @@ def refine(
     height, width = image.shape[:2]
     if camera is not None and (camera.width, camera.height) != (width, height):
         raise InputError(
-            f"camera for {camera.width} x {camera.height} pixels with an image of {width} x {height}: expected the same "
+            f"camera for {camera.width} x {camera.height} pixels and an image of {width} x {height}: expected the same "
             "size; use Camera.scaled"
         )
     if pose_known and camera is None:
@@ -103,9 +103,7 @@ def refine(
     if not pose_known and accepted:
         # the search may take half of the time at most: a pose without a fit is of no use
         pose_budget_s = None if time_budget_s is None else POSE_SHARE * time_budget_s
-        pose = estimate_pose(
-            coarse, image[..., :3], foreground, camera, time_budget_s=pose_budget_s, progress=progress
-        )
+        pose = estimate_pose(coarse, image[..., :3], foreground, camera, time_budget_s=pose_budget_s, progress=progress)
         camera, pose_confidence, accepted = pose.camera, pose.confidence, pose.accepted
     posed = time.monotonic()
     seconds = {"pose": posed - started, "refine": 0.0}
@@ -163,7 +161,7 @@ def _window(
 
 
 def _point_confidence(result: Fit, pose_confidence: float) -> np.ndarray:
-    """(N,) float32: from UNSEEN_CONFIDENCE where nothing is seen up to 1 where much is seen and the image is matched."""
+    """(N,) float32: from UNSEEN_CONFIDENCE where nothing is seen up to 1 where much is seen and the image matched."""
     agreement = pose_confidence * np.exp(-result.residual / 0.05)
     seen = result.seen.cpu().numpy()
     return (UNSEEN_CONFIDENCE + (1 - UNSEEN_CONFIDENCE) * agreement * seen).astype(np.float32)

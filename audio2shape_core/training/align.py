@@ -53,14 +53,26 @@ def class_indices(labels: np.ndarray, device: torch.device) -> Tensor:
 
 
 def weighted_terms(
-    model: TriEncoder, embeddings: dict[str, Tensor], classes: dict[str, Tensor], without: frozenset[str], shares: dict[str, Tensor] | None = None
+    model: TriEncoder,
+    embeddings: dict[str, Tensor],
+    classes: dict[str, Tensor],
+    without: frozenset[str],
+    shares: dict[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     terms = tri_modal_loss({n: e.float() for n, e in embeddings.items()}, classes, model.anchors, model.scale, shares)
     weights = {name: 1.0 if name.endswith("anchor") else CROSS_WEIGHT for name in TERMS if name not in without}
     return {name: weights[name] * term for name, term in terms.items() if name in weights}
 
 
-def train_align(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device, without: frozenset[str] = frozenset()) -> Path:
+def train_align(
+    preset: Preset,
+    data: Path,
+    output: Path,
+    *,
+    resume: bool,
+    device: torch.device,
+    without: frozenset[str] = frozenset(),
+) -> Path:
     """Train the tri-encoder; writes and returns `output/alignment.safetensors`. `without`: terms to leave out."""
     check_parts(without, TERMS)
     torch.manual_seed(0)
@@ -70,10 +82,14 @@ def train_align(preset: Preset, data: Path, output: Path, *, resume: bool, devic
     photos = image_bank.read_photos(read_manifest(data, "photo", "train"), size)
     images = image_bank.ImageBank(photos, image_bank.render_shapes(shapes, RENDERS, size), size)
     model = models.build_tri_encoder(preset.alignment, CLASSES)
-    model = align_teachers(model, preset, sounds, images, output / "teachers", resume=resume, device=device, without=without)
+    model = align_teachers(
+        model, preset, sounds, images, output / "teachers", resume=resume, device=device, without=without
+    )
     if any(p.requires_grad for p in model.image.parameters()):  # a pretrained one is frozen
         model = look_on(model, preset, sounds, images, output / "images", resume=resume, device=device, without=without)
-    model = distill_points(model, preset, sounds, images, shapes, output / "points", resume=resume, device=device, without=without)
+    model = distill_points(
+        model, preset, sounds, images, shapes, output / "points", resume=resume, device=device, without=without
+    )
     target = output / "alignment.safetensors"
     info = {"classes": CLASSES, "steps": [preset.align.steps, preset.look.steps, preset.distill.steps]}
     checkpoint.save(target, "alignment", preset.to_dict()["alignment"], model.state_dict(), info)
@@ -81,7 +97,15 @@ def train_align(preset: Preset, data: Path, output: Path, *, resume: bool, devic
 
 
 def align_teachers(
-    model: TriEncoder, preset: Preset, sounds: sound_bank.SoundBank, images: image_bank.ImageBank, output: Path, *, resume: bool, device: torch.device, without: frozenset[str]
+    model: TriEncoder,
+    preset: Preset,
+    sounds: sound_bank.SoundBank,
+    images: image_bank.ImageBank,
+    output: Path,
+    *,
+    resume: bool,
+    device: torch.device,
+    without: frozenset[str],
 ) -> TriEncoder:
     """Audio-visual alignment: the first term of Eq. 1, and the anchors."""
     size = preset.align.batch_size
@@ -108,13 +132,17 @@ def align_teachers(
         classes = {"audio": class_indices(audio_labels, device), "image": class_indices(image_labels, device)}
         one_hot = torch.nn.functional.one_hot(classes["audio"], len(CLASSES)).float()
         lead = torch.from_numpy(share).to(device).unsqueeze(1)
-        return weighted_terms(model, embeddings, classes, without, {"audio": lead * one_hot + (1 - lead) * one_hot[other]})
+        return weighted_terms(
+            model, embeddings, classes, without, {"audio": lead * one_hot + (1 - lead) * one_hot[other]}
+        )
 
     return fit(model, losses, preset.align, output, resume=resume, device=device)
 
 
 @torch.inference_mode()
-def cache_audio(model: TriEncoder, sounds: sound_bank.SoundBank, window_s: float, device: torch.device) -> dict[str, Tensor]:
+def cache_audio(
+    model: TriEncoder, sounds: sound_bank.SoundBank, window_s: float, device: torch.device
+) -> dict[str, Tensor]:
     """Embeddings of augmented recordings: label -> (M, D)."""
     rng = np.random.default_rng(1)
     cached = {}
@@ -129,16 +157,22 @@ def cache_audio(model: TriEncoder, sounds: sound_bank.SoundBank, window_s: float
 def cache_images(model: TriEncoder, images: image_bank.ImageBank, device: torch.device) -> dict[str, Tensor]:
     """Embeddings of augmented pictures: label -> (TEACHER_PICTURES, D)."""
     rng = np.random.default_rng(1)
-    return {label: model.image(draw_pictures(images, [label] * TEACHER_PICTURES, rng, device)) for label in images.labels}
+    return {
+        label: model.image(draw_pictures(images, [label] * TEACHER_PICTURES, rng, device)) for label in images.labels
+    }
 
 
-def draw_pictures(images: image_bank.ImageBank, labels: list[str], rng: np.random.Generator, device: torch.device) -> Tensor:
+def draw_pictures(
+    images: image_bank.ImageBank, labels: list[str], rng: np.random.Generator, device: torch.device
+) -> Tensor:
     """One augmented picture a label: (B, 3, H, W)."""
     pictures = torch.from_numpy(np.stack([images.draw(label, rng) for label in labels]))
     return pictures.permute(0, 3, 1, 2).to(device)
 
 
-def draw_cached(cached: dict[str, Tensor], size: int, rng: np.random.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
+def draw_cached(
+    cached: dict[str, Tensor], size: int, rng: np.random.Generator, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """A class-balanced batch of cached embeddings (B, D), and their class indices (B,)."""
     shown = rng.choice(list(cached), size)
     rows = [cached[label][rng.integers(len(cached[label]))] for label in shown]
@@ -146,7 +180,15 @@ def draw_cached(cached: dict[str, Tensor], size: int, rng: np.random.Generator, 
 
 
 def look_on(
-    model: TriEncoder, preset: Preset, sounds: sound_bank.SoundBank, images: image_bank.ImageBank, output: Path, *, resume: bool, device: torch.device, without: frozenset[str]
+    model: TriEncoder,
+    preset: Preset,
+    sounds: sound_bank.SoundBank,
+    images: image_bank.ImageBank,
+    output: Path,
+    *,
+    resume: bool,
+    device: torch.device,
+    without: frozenset[str],
 ) -> TriEncoder:
     """The image encoder goes on towards frozen sounds and anchors."""
     model.eval().requires_grad_(False)
@@ -158,14 +200,25 @@ def look_on(
         labels = rng.choice(images.labels, preset.look.batch_size)
         audio, audio_classes = draw_cached(heard, preset.look.batch_size, rng, device)
         embeddings = {"audio": audio, "image": model.image(draw_pictures(images, labels, rng, device))}
-        terms = weighted_terms(model, embeddings, {"audio": audio_classes, "image": class_indices(labels, device)}, without)
+        terms = weighted_terms(
+            model, embeddings, {"audio": audio_classes, "image": class_indices(labels, device)}, without
+        )
         return {name: term for name, term in terms.items() if "image" in name}
 
     return fit(model, losses, preset.look, output, resume=resume, device=device)
 
 
 def distill_points(
-    model: TriEncoder, preset: Preset, sounds: sound_bank.SoundBank, images: image_bank.ImageBank, shapes: shape_bank.ShapeBank, output: Path, *, resume: bool, device: torch.device, without: frozenset[str]
+    model: TriEncoder,
+    preset: Preset,
+    sounds: sound_bank.SoundBank,
+    images: image_bank.ImageBank,
+    shapes: shape_bank.ShapeBank,
+    output: Path,
+    *,
+    resume: bool,
+    device: torch.device,
+    without: frozenset[str],
 ) -> TriEncoder:
     """The point encoder learns the space of its frozen teachers: the last two terms of Eq. 1, and the anchors."""
     size = preset.distill.batch_size

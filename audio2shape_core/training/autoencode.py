@@ -25,7 +25,15 @@ def draw_clouds(bank: shape_bank.ShapeBank, size: int, turn: float, rng: np.rand
     return labels, points, bank.colors[chosen].astype(np.float32) / 255, bank.colored[chosen]
 
 
-def train_autoencode(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device, without: frozenset[str] = frozenset()) -> Path:
+def train_autoencode(
+    preset: Preset,
+    data: Path,
+    output: Path,
+    *,
+    resume: bool,
+    device: torch.device,
+    without: frozenset[str] = frozenset(),
+) -> Path:
     """Train the autoencoder; writes and returns `output/autoencoder.safetensors`.
 
     Without "codebook" it is the PC-VAE of Table II: the same size, the same recipe, as much information a token.

@@ -27,7 +27,9 @@ LATENTS = 500  # augmented shapes a class whose latents are cached: encoding cos
 
 
 @torch.inference_mode()
-def cache_contexts(encoder: TriEncoder, sounds: SoundBank, window_s: float, device: torch.device, *, aligned: bool) -> dict[str, Tensor]:
+def cache_contexts(
+    encoder: TriEncoder, sounds: SoundBank, window_s: float, device: torch.device, *, aligned: bool
+) -> dict[str, Tensor]:
     """Contexts of augmented training recordings, by the class the encoder hears in them: label -> (M, L, C) on the CPU.
 
     Half of the sounds are blends of two classes. New recordings are rarely as clear as those the encoder learned from,
@@ -73,7 +75,16 @@ def forget_alignment(source: Path, target: Path) -> None:
     checkpoint.save(target, "alignment", stored.config, encoder.state_dict(), stored.info)
 
 
-def train_diffuse(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device, weights: Path, without: frozenset[str] = frozenset()) -> Path:
+def train_diffuse(
+    preset: Preset,
+    data: Path,
+    output: Path,
+    *,
+    resume: bool,
+    device: torch.device,
+    weights: Path,
+    without: frozenset[str] = frozenset(),
+) -> Path:
     """Train the denoiser on the frozen models in `weights`; writes and returns `output/denoiser.safetensors`.
 
     Without "alignment" the sound is described by an audio encoder that was never trained; without "attention" blocks
@@ -92,7 +103,9 @@ def train_diffuse(preset: Preset, data: Path, output: Path, *, resume: bool, dev
     encoder, alignment, _ = models.load_tri_encoder(output / "alignment.safetensors")
     autoencoder, latent, _ = models.load_autoencoder(output / "autoencoder.safetensors")
     encoder, autoencoder = encoder.to(device), autoencoder.to(device)
-    contexts = cache_contexts(encoder, load_sounds(data), alignment.window_s, device, aligned="alignment" not in without)
+    contexts = cache_contexts(
+        encoder, load_sounds(data), alignment.window_s, device, aligned="alignment" not in without
+    )
     bank = shape_bank.training_bank(data, output / "shapes.npz", latent.num_points)
     latents = cache_latents(autoencoder, bank, device)
     sizes = {"num_tokens": latent.num_tokens, "latent_dim": latent.latent_dim, "context_dim": alignment.token_dim}

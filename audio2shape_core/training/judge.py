@@ -20,7 +20,15 @@ from audio2shape_core.vocabulary import VOCABULARY
 NUM_POINTS = 1024
 
 
-def train_judge(preset: Preset, data: Path, output: Path, *, resume: bool, device: torch.device, without: frozenset[str] = frozenset()) -> Path:
+def train_judge(
+    preset: Preset,
+    data: Path,
+    output: Path,
+    *,
+    resume: bool,
+    device: torch.device,
+    without: frozenset[str] = frozenset(),
+) -> Path:
     """Train the classifier; writes and returns `output/judge.safetensors`."""
     check_parts(without, ())
     torch.manual_seed(7)

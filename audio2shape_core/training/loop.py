@@ -71,7 +71,9 @@ def fit(
     model.to(device).train()
     average = copy.deepcopy(model)
     decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-    plain = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]  # biases, norms and temperatures are not decayed
+    plain = [
+        p for p in model.parameters() if p.requires_grad and p.ndim < 2
+    ]  # biases, norms and temperatures are not decayed
     groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
     state_file = output / "state.pt"

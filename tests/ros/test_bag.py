@@ -55,7 +55,9 @@ def play(client, bag: Path, speed: float = 2.0) -> None:
     """ros2 bag play, in few words."""
     publishers = {topic: client.node.create_publisher(kind, topic, qos) for topic, (_, kind, qos) in TOPICS.items()}
     client.wait_for(lambda: all(p.get_subscription_count() for p in publishers.values()), "the node to listen")
-    time.sleep(1.0)  # --delay: the node may not have met the publisher yet that has met the node, and would miss its start
+    time.sleep(
+        1.0
+    )  # --delay: the node may not have met the publisher yet that has met the node, and would miss its start
     with rosbag2.Reader(bag) as reader:
         began, first = time.monotonic(), reader.start_time
         for connection, when, data in reader.messages():

@@ -7,10 +7,17 @@ strings towards +x; flutes lie along y; trombones point their bell and slide to 
 
 import numpy as np
 
-from audio2shape_core.data.procedural import animals, household, instruments, things, vehicles
+from audio2shape_core.data.procedural import animals, household, instruments, people, things, vehicles
 from audio2shape_core.errors import InputError
 
-SHAPES = {**vehicles.SHAPES, **animals.SHAPES, **instruments.SHAPES, **things.SHAPES, **household.SHAPES}
+SHAPES = {
+    **vehicles.SHAPES,
+    **animals.SHAPES,
+    **people.SHAPES,
+    **instruments.SHAPES,
+    **things.SHAPES,
+    **household.SHAPES,
+}
 
 
 def procedural_labels() -> tuple[str, ...]:

@@ -2,7 +2,18 @@
 
 import numpy as np
 
-from audio2shape_core.data.procedural.surfaces import Body, Rng, box, disc, ellipsoid, grid, revolution, rotation, smooth, tube
+from audio2shape_core.data.procedural.surfaces import (
+    Body,
+    Rng,
+    box,
+    disc,
+    ellipsoid,
+    grid,
+    revolution,
+    rotation,
+    smooth,
+    tube,
+)
 
 WHITE, STEEL, WOOD, GLASS = (240, 240, 238), (165, 168, 172), (130, 85, 50), (180, 215, 225)
 GLAZES = ((235, 230, 215), (60, 100, 160), (190, 80, 50), (90, 130, 90), (130, 85, 50))

@@ -54,7 +54,7 @@ def saxophone(rng: Rng) -> Body:
         add_straight_reed(body, rng, color=brass, keys=brass, top=0.03, bottom=0.08, flare=0.14)
         return body
     tall, gap = rng.uniform(1.2, 1.55), rng.uniform(0.3, 0.36)
-    low, bell = gap / 2, rng.uniform(0.62, 0.8) 
+    low, bell = gap / 2, rng.uniform(0.62, 0.8)
     down = np.column_stack([np.zeros(12), np.zeros(12), np.linspace(tall, low, 12)])
     bow = bend((gap / 2, 0, low), gap / 2, 180, 360, (0, 2))
     up = smooth([(gap, 0, low), (gap + 0.01, 0, bell * 0.6), (gap + 0.05, 0, bell)], 12)
