@@ -130,7 +130,8 @@ def generate(args: argparse.Namespace) -> None:
     timings = {"decode": decode_ms, **result.timings_ms}
     timings["total"] += decode_ms
     write_json(args.json, {
-        "label": result.heard.label, "confidence": result.heard.confidence, "scores": result.heard.scores,
+        "label": result.heard.label, "confidence": result.heard.confidence,
+        "familiarity": result.heard.familiarity, "scores": result.heard.scores,
         "timings_ms": {stage: round(ms, 2) for stage, ms in timings.items()}, "num_points": len(result.shape.points),
         "seed": result.seed, "device": result.device, "weights_sha256": result.weights_sha256,
         "refined": bool(result.refined and result.refined.accepted),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from audio2shape_core import checkpoint
 from audio2shape_core.alignment.audio_encoder import AudioEncoder, LogMel, LogMelEncoder
 from audio2shape_core.alignment.clip_encoder import build_clip
+from audio2shape_core.alignment.familiarity import Familiarity
 from audio2shape_core.alignment.image_encoder import ImageEncoder, SmallImageEncoder
 from audio2shape_core.alignment.point_encoder import PointFeatures, PointNetEncoder
 from audio2shape_core.alignment.pretrained import CLIP, WAV2CLIP, find
@@ -65,8 +66,10 @@ def build_image_encoder(config: AlignmentConfig, *, pretrained: bool) -> ImageEn
     return SmallImageEncoder(widths=config.image_widths, embed_dim=config.embed_dim)
 
 
-def build_tri_encoder(config: AlignmentConfig, classes: tuple[str, ...], *, pretrained: bool = True) -> TriEncoder:
-    """The three encoders and their class anchors.
+def build_tri_encoder(
+    config: AlignmentConfig, classes: tuple[str, ...], *, pretrained: bool = True, num_references: int = 0
+) -> TriEncoder:
+    """The three encoders, their class anchors, and room for the signatures of `num_references` training recordings.
 
     `pretrained=False` leaves frozen encoders without weights, on the meta device, for a checkpoint to bring them.
     Raises InputError where those weights are asked for and not there.
@@ -75,7 +78,7 @@ def build_tri_encoder(config: AlignmentConfig, classes: tuple[str, ...], *, pret
         audio=build_audio_encoder(config, pretrained=pretrained),
         image=build_image_encoder(config, pretrained=pretrained),
         point=build_point_encoder(config.point_widths, config.embed_dim),
-        embed_dim=config.embed_dim, classes=classes,
+        familiarity=Familiarity(2 * config.token_dim, num_references), embed_dim=config.embed_dim, classes=classes,
     )  # fmt: skip
 
 
@@ -142,7 +145,12 @@ def read_config(cls, stored: dict):
 def load_tri_encoder(path: Path) -> tuple[TriEncoder, AlignmentConfig, checkpoint.Checkpoint]:
     stored = checkpoint.load(path, "alignment")
     config = read_config(AlignmentConfig, stored.config)
-    model = build_tri_encoder(config, tuple(stored.info["classes"]), pretrained=False)
+    if "familiarity.references" not in stored.tensors:
+        raise InputError(f"{path} does not know which sounds it was taught; expected one of this version: retrain it")
+    model = build_tri_encoder(
+        config, tuple(stored.info["classes"]), pretrained=False,
+        num_references=len(stored.tensors["familiarity.references"]),
+    )  # fmt: skip
     model.load_state_dict(stored.tensors, assign=True)
     return model.eval(), config, stored
 

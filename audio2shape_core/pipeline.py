@@ -38,7 +38,8 @@ DEFAULT_VIEW = (256, 256)  # pixels of the camera assumed when there is none
 @dataclass(frozen=True)
 class Heard:
     """What listening gives. embedding: (512,), context: (L, C) for the denoiser, both float32; label: the most likely
-    class of the vocabulary; confidence: its probability among all sounds, unknown ones included; scores: of each class.
+    class of the vocabulary; familiarity: the probability that the sound is of a kind that training showed; scores: of
+    each class, its probability among all sounds times the familiarity; confidence: the label's score.
     """
 
     embedding: np.ndarray
@@ -46,6 +47,7 @@ class Heard:
     label: str
     confidence: float
     scores: dict[str, float]
+    familiarity: float
 
 
 @dataclass(frozen=True)
@@ -116,13 +118,13 @@ class AudioToShape:
     def listen(self, waveform: np.ndarray) -> Heard:
         """Understand a sound: (S,) float32 mono at 16 kHz in [-1, 1]. Of a long one, the loudest stretch counts."""
         windows = glances(waveform, self.alignment.window_s, self.alignment.sample_rate)
-        embedding, tokens = self.encoder.hear(torch.from_numpy(windows).to(self.device))
-        probabilities = self.encoder.class_probabilities(embedding)[0].tolist()
-        scores = dict(zip(self.encoder.classes, probabilities))
-        known = {label: scores[label] for label in self.encoder.classes if label in VOCABULARY}
-        label = max(known, key=known.get)
-        context = self.encoder.context(embedding, tokens)[0]
-        return Heard(embedding[0].cpu().numpy(), context, label, known[label], known)
+        heard = self.encoder.hear(torch.from_numpy(windows).to(self.device))
+        familiarity = self.encoder.familiarity(heard.signature).item()
+        probabilities = familiarity * self.encoder.class_probabilities(heard.embedding)[0]
+        scores = {k: p for k, p in zip(self.encoder.classes, probabilities.tolist()) if k in VOCABULARY}
+        label = max(scores, key=scores.get)
+        context = self.encoder.context(heard.embedding, heard.tokens)[0]
+        return Heard(heard.embedding[0].cpu().numpy(), context, label, scores[label], scores, familiarity)
 
     @torch.inference_mode()
     def draw(

@@ -85,7 +85,7 @@ class Preset:
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
     align: TrainingConfig = TrainingConfig(4500, 64, 1.5e-3, 2e-2, ema_decay=0.99)
     look: TrainingConfig = TrainingConfig(4000, 96, 1e-3, 2e-2)
-    distill: TrainingConfig = TrainingConfig(1600, 64, 1e-3, 1e-2)
+    distill: TrainingConfig = TrainingConfig(4000, 64, 1e-3, 1e-2)
     autoencode: TrainingConfig = TrainingConfig(6000, 16, 1e-3, 1e-4)
     diffuse: TrainingConfig = TrainingConfig(7000, 64, 8e-4, 1e-2)
     judge: TrainingConfig = TrainingConfig(1500, 64, 1e-3, 1e-2)

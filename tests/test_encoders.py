@@ -73,9 +73,11 @@ def test_class_probabilities_sum_to_one(encoder):
 
 def test_a_silent_window_says_nothing_about_a_sound(encoder):
     sound = 0.1 * torch.randn(1, 64000)
-    embedding, tokens = encoder.hear(torch.cat([torch.zeros_like(sound), sound]))
+    heard = encoder.hear(torch.cat([torch.zeros_like(sound), sound]))
     alone, own = encoder.audio(sound)
-    assert torch.allclose(embedding, alone, atol=1e-5)
-    assert torch.allclose(tokens, own, atol=1e-5)
-    both, _ = encoder.hear(torch.cat([sound, sound.flip(1)]))
-    assert both.norm().item() == pytest.approx(1, abs=1e-5)
+    assert torch.allclose(heard.embedding, alone, atol=1e-5)
+    assert torch.allclose(heard.tokens, own, atol=1e-5)
+    assert torch.allclose(heard.signature, encoder.hear(sound).signature, atol=1e-5)
+    both = encoder.hear(torch.cat([sound, sound.flip(1)]))
+    assert both.embedding.norm().item() == pytest.approx(1, abs=1e-5)
+    assert both.signature.norm().item() == pytest.approx(1, abs=1e-5)

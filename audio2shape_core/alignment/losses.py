@@ -33,6 +33,14 @@ def anchor_loss(embeddings: Tensor, anchors: Tensor, target: Tensor, scale: Tens
     return functional.cross_entropy(scale * embeddings @ anchors.T, target, label_smoothing=0.05)
 
 
+def centre_loss(embeddings: Tensor, centres: Tensor) -> Tensor:
+    """Mean cosine distance of unit embeddings (B, D) to the unit centres of their classes (B, D); in [0, 2].
+
+    The centre loss of Wen et al. (2016), on the sphere.
+    """
+    return 1.0 - (embeddings * centres).sum(-1).mean()
+
+
 def tri_modal_loss(
     embeddings: dict[str, Tensor],
     classes: dict[str, Tensor],

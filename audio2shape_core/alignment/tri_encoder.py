@@ -3,13 +3,24 @@
 Letters: B batch, T tokens, C channels, D embedding, K classes.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from audio2shape_core.alignment.audio_encoder import AudioEncoder
+from audio2shape_core.alignment.familiarity import Familiarity, signature
 from audio2shape_core.alignment.image_encoder import ImageEncoder
 from audio2shape_core.alignment.point_encoder import PointEncoder
+
+
+class Hearing(NamedTuple):
+    """What is left of one sound: embedding (1, D), unit; tokens (1, T, C) of its loudest window; signature (1, E)."""
+
+    embedding: Tensor
+    tokens: Tensor
+    signature: Tensor
 
 
 class TriEncoder(nn.Module):
@@ -22,10 +33,18 @@ class TriEncoder(nn.Module):
     MAX_SCALE = 50.0  # the temperature is learned, but never below 1/50: overconfidence is not alignment
 
     def __init__(
-        self, *, audio: AudioEncoder, image: ImageEncoder, point: PointEncoder, embed_dim: int, classes: tuple[str, ...]
+        self,
+        *,
+        audio: AudioEncoder,
+        image: ImageEncoder,
+        point: PointEncoder,
+        familiarity: Familiarity,
+        embed_dim: int,
+        classes: tuple[str, ...],
     ) -> None:
         super().__init__()
         self.audio, self.image, self.point = audio, image, point
+        self.familiarity = familiarity
         self.classes = classes
         self.anchor_table = nn.Parameter(torch.randn(len(classes), embed_dim))
         self.log_scale = nn.Parameter(torch.tensor(10.0).log())
@@ -38,15 +57,19 @@ class TriEncoder(nn.Module):
     def scale(self) -> Tensor:  # inverse temperature
         return self.log_scale.exp().clamp(max=self.MAX_SCALE)
 
-    def hear(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Several windows of one sound (W, S) -> its embedding (1, D) and the tokens of the loudest (1, T, C).
+    def hear(self, windows: Tensor) -> Hearing:
+        """Understand several windows of one sound (W, S).
 
         The embedding is the unit mean, each window weighing as much as its level: a silent one says nothing.
         """
         embeddings, tokens = self.audio(windows)
         level = windows.square().mean(1, keepdim=True).sqrt()  # (W, 1)
         loudest = int(level.argmax())
-        return functional.normalize((level * embeddings).sum(0, keepdim=True), dim=-1), tokens[loudest : loudest + 1]
+        return Hearing(
+            functional.normalize((level * embeddings).sum(0, keepdim=True), dim=-1),
+            tokens[loudest : loudest + 1],
+            signature(tokens, level),
+        )
 
     def class_probabilities(self, embedding: Tensor) -> Tensor:
         """Softmax over all anchors: (B, D) -> (B, K)."""

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from audio2shape_core.data.canonical import canonicalize, normalize
-from audio2shape_core.data.manifest import Item, load_points, read_manifest
+from audio2shape_core.data.manifest import Item, item_of, load_points, read_manifest, read_rows
 from audio2shape_core.data.procedural import procedural_shape
 from audio2shape_core.files import replacing
 from audio2shape_core.shape import resize_cloud
@@ -94,12 +94,26 @@ def augment(points: np.ndarray, rng: np.random.Generator, *, turn: float) -> np.
     return normalize(points @ (rotation @ np.diag(scale)).T.astype(np.float32))
 
 
+def training_items(data: Path) -> list[Item]:
+    """The `train` shapes of the vocabulary. One that another split holds too would be learned by heart: it is left out,
+    and said so."""
+    items = [i for i in read_manifest(data, "shape", "train") if i.label in VOCABULARY]
+    rows = [row for _, row in read_rows(data) if row["kind"] == "shape" and row["split"] != "train"]
+    elsewhere = {points.tobytes() for points, _ in load_points([item_of(data, row) for row in rows])}
+    alone = []
+    for item, (points, _) in zip(items, load_points(items)):
+        if points.tobytes() in elsewhere:
+            tqdm.write(f"left out: {item.path.name}:{item.key}, another split holds the same shape")
+        else:
+            alone.append(item)
+    return alone
+
+
 def training_bank(data: Path, cache: Path, num_points: int) -> ShapeBank:
     """Every real training shape of the vocabulary in canonical pose, and procedural ones beside them."""
 
     def make() -> ShapeBank:
-        items = [i for i in read_manifest(data, "shape", "train") if i.label in VOCABULARY]
-        real = real_shapes(items, num_points, np.random.default_rng(0))
+        real = real_shapes(training_items(data), num_points, np.random.default_rng(0))
         return join(real, procedural_shapes(VOCABULARY, TRAIN_SEEDS, num_points))
 
     return cached(cache, make)

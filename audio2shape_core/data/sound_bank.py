@@ -17,13 +17,15 @@ class SoundBank:
 
     `weights` (M,) say how likely a clip is within its class. Clips cut from one recording resemble each other, so a
     recording of n clips counts as sqrt(n) of them: sixty notes of one guitar must not drown twenty other guitars.
+    `groups` (M,) names those recordings; a clip without a group is one of its own.
     """
 
     def __init__(self, waveforms: list[np.ndarray], labels: list[str], groups: list[str] | None = None) -> None:
         self.waveforms = [np.round(np.clip(w, -1, 1) * 32767).astype(np.int16) for w in waveforms]
         self.labels = np.array(labels)
-        sizes = Counter(groups or ())
-        self.weights = np.array([sizes[g] ** -0.5 for g in groups] if groups else [1.0] * len(labels))
+        self.groups = groups or [f"clip {i}" for i in range(len(labels))]
+        sizes = Counter(self.groups)
+        self.weights = np.array([sizes[g] ** -0.5 for g in self.groups])
         self._index()
 
     def _index(self) -> None:
@@ -53,6 +55,7 @@ class SoundBank:
             weights[theirs] *= share / (1 - share) * ours / weights[theirs].sum()
         joined.waveforms = self.waveforms + other.waveforms
         joined.labels = np.concatenate([self.labels, other.labels])
+        joined.groups = self.groups + [f"other {group}" for group in other.groups]
         joined.weights = np.concatenate([self.weights, weights])
         joined._index()
         return joined
@@ -114,11 +117,16 @@ def reverberate(waveform: np.ndarray, rt60: float, rng: np.random.Generator) -> 
     return fftconvolve(waveform, response)[: len(waveform)]
 
 
-def add_noise(waveform: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
-    """Add noise of a random spectral slope (white to brown) at a signal-to-noise ratio."""
-    spectrum = np.fft.rfft(rng.standard_normal(len(waveform)))
+def coloured_noise(size: int, rng: np.random.Generator) -> np.ndarray:
+    """Noise of a random spectral slope, white to brown: (size,)."""
+    spectrum = np.fft.rfft(rng.standard_normal(size))
     spectrum *= np.maximum(np.arange(len(spectrum)), 8.0) ** -rng.uniform(0.0, 1.0)
-    noise = np.fft.irfft(spectrum, len(waveform))
+    return np.fft.irfft(spectrum, size)
+
+
+def add_noise(waveform: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    """Add coloured noise at a signal-to-noise ratio."""
+    noise = coloured_noise(len(waveform), rng)
     gain = np.sqrt(np.mean(waveform**2) / np.mean(noise**2)) * 10.0 ** (-snr_db / 20.0)
     return waveform + gain * noise
 

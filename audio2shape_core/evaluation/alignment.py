@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -30,11 +30,13 @@ COMPLETE_TO = 5  # shapes a class at least, procedural where real ones lack
 
 @dataclass(frozen=True)
 class Embedded:
-    """Unit embeddings (M, 512), with the label of each, and for shapes and renders of them the shape's id."""
+    """Unit embeddings (M, 512), with the label of each; for shapes and renders of them the shape's id; for sounds how
+    familiar each was (M,)."""
 
     vectors: np.ndarray
     labels: list[str]
     ids: list[str] | None = None
+    familiarity: np.ndarray | None = None
 
 
 def read_sounds(data: Path, split: str, labels: tuple[str, ...]) -> tuple[list[np.ndarray], list[str]]:
@@ -64,11 +66,13 @@ class Embedder:
 
     @torch.inference_mode()
     def sounds(self, waveforms: list[np.ndarray], labels: list[str], name: str = "listening") -> Embedded:
-        vectors = []
+        vectors, familiar = [], []
         for waveform in tqdm(waveforms, name):
             windows = torch.from_numpy(glances(waveform, self.config.window_s, self.config.sample_rate))
-            vectors.append(self.model.hear(windows.to(self.device))[0][0].cpu().numpy())
-        return self._stack(vectors, labels)
+            heard = self.model.hear(windows.to(self.device))
+            vectors.append(heard.embedding[0].cpu().numpy())
+            familiar.append(self.model.familiarity(heard.signature).item())
+        return replace(self._stack(vectors, labels), familiarity=np.array(familiar))
 
     @torch.inference_mode()
     def _picture(self, picture: np.ndarray) -> np.ndarray:  # (S, S, 3) uint8 or float32 in [0, 1] -> (D,)
@@ -111,7 +115,9 @@ class Embedder:
         known = len(VOCABULARY)
         probabilities = self.model.class_probabilities(torch.from_numpy(sounds.vectors).to(self.device))[:, :known]
         best = probabilities.max(-1)
-        return best.values.detach().cpu().numpy(), [self.model.classes[i] for i in best.indices.tolist()]
+        return best.values.detach().cpu().numpy() * sounds.familiarity, [
+            self.model.classes[i] for i in best.indices.tolist()
+        ]
 
 
 def both_ways(first: Embedded, second: Embedded, names: tuple[str, str]) -> dict[str, dict]:
@@ -148,7 +154,7 @@ def evaluate_retrieval(data: Path, split: str, *, weights: Path, device: str, pi
     sounds = embedder.sounds(waveforms, labels)
     confidence, named = embedder.confidence(sounds)
     correct = np.array(named) == np.array(labels)
-    outside, _ = embedder.confidence(embedder.sounds(*read_sounds(data, split, OUTSIDE_HELD_OUT)))
+    outside = embedder.sounds(*read_sounds(data, split, OUTSIDE_HELD_OUT))
     unseen = read_gallery(data, split, ZERO_SHOT, complete_to=COMPLETE_TO)
     unseen_shapes = embedder.shapes(unseen)
     result = {
@@ -165,7 +171,8 @@ def evaluate_retrieval(data: Path, split: str, *, weights: Path, device: str, pi
         "audio_accuracy": float(correct.mean()),
         "audio_accuracy_macro": float(np.mean([correct[np.array(labels) == k].mean() for k in set(labels)])),
         "calibration_error": expected_calibration_error(confidence, correct),
-        "known_unknown_auroc": auroc(confidence, outside),
+        "known_unknown_auroc": auroc(sounds.familiarity, outside.familiarity),
+        "known_unknown_auroc_confidence": auroc(confidence, embedder.confidence(outside)[0]),
         "robustness": robustness(embedder, waveforms, labels, shapes),
     }
     result["chance_map"] = result["audio_to_shape"]["chance_map"]
@@ -192,7 +199,8 @@ def report(result: dict) -> None:
             )
     print(
         f"class named right {result['audio_accuracy']:.1%} (macro {result['audio_accuracy_macro']:.1%}), calibration "
-        f"error {result['calibration_error']:.3f}, known against unknown AUROC {result['known_unknown_auroc']:.3f}"
+        f"error {result['calibration_error']:.3f}; AUROC of known against unknown sounds: familiarity "
+        f"{result['known_unknown_auroc']:.3f}, confidence {result['known_unknown_auroc_confidence']:.3f}"
     )
     for name, row in result["robustness"].items():
         print(f"{name:26s} audio_to_shape mAP{row['map']:7.1%}   named right{row['accuracy']:7.1%}")

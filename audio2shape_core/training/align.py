@@ -13,13 +13,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from audio2shape_core import checkpoint, models
-from audio2shape_core.alignment.losses import tri_modal_loss
+from audio2shape_core.alignment.losses import centre_loss, tri_modal_loss
 from audio2shape_core.alignment.tri_encoder import TriEncoder
 from audio2shape_core.data import image_bank, shape_bank, sound_bank
 from audio2shape_core.data.manifest import read_manifest
 from audio2shape_core.data.sounds import synthesize
 from audio2shape_core.presets import Preset
 from audio2shape_core.training.loop import check_parts, fit
+from audio2shape_core.training.remember import remember_sounds
 from audio2shape_core.vocabulary import OUTSIDE_TRAIN, VOCABULARY
 
 CLASSES = VOCABULARY + OUTSIDE_TRAIN
@@ -34,7 +35,9 @@ TEACHER_VIEWS = 3  # augmented views of every recording whose embeddings are cac
 TEACHER_PICTURES = 200  # and augmented pictures of every class
 # The anchors lead: they alone tell an encoder what a class is when a batch holds few of its pairs.
 CROSS_WEIGHT = 0.3
-TERMS = ("audio-image", "audio-point", "image-point", "audio-anchor", "image-anchor", "point-anchor")
+CENTRE_WEIGHT = 3.0
+CANONICAL = 0.7  # share of the shapes shown in canonical pose, as ours are; the others stand at any heading
+TERMS = ("audio-image", "audio-point", "image-point", "audio-anchor", "image-anchor", "point-anchor", "point-centre")
 
 
 def load_sounds(data: Path) -> sound_bank.SoundBank:
@@ -90,6 +93,7 @@ def train_align(
     model = distill_points(
         model, preset, sounds, images, shapes, output / "points", resume=resume, device=device, without=without
     )
+    remember_sounds(model, sounds, preset.alignment.window_s, device)
     target = output / "alignment.safetensors"
     info = {"classes": CLASSES, "steps": [preset.align.steps, preset.look.steps, preset.distill.steps]}
     checkpoint.save(target, "alignment", preset.to_dict()["alignment"], model.state_dict(), info)
@@ -220,7 +224,11 @@ def distill_points(
     device: torch.device,
     without: frozenset[str],
 ) -> TriEncoder:
-    """The point encoder learns the space of its frozen teachers: the last two terms of Eq. 1, and the anchors."""
+    """The point encoder learns the space of its frozen teachers: the last two terms of Eq. 1, and the anchors.
+
+    Each shape is also drawn to the anchor of its class: between classes the space is settled by then, and what a shape
+    keeps of its own beside its class only blurs what a sound finds.
+    """
     size = preset.distill.batch_size
     model.eval().requires_grad_(False)
     teachers = {
@@ -235,13 +243,17 @@ def distill_points(
         clouds = []
         for label in labels:
             cloud = shapes.points[shapes.draw(label, rng)]
-            cloud = shape_bank.augment(cloud[rng.choice(len(cloud), NUM_POINTS, replace=False)], rng, turn=np.pi)
+            turn = 0.1 if rng.random() < CANONICAL else np.pi
+            cloud = shape_bank.augment(cloud[rng.choice(len(cloud), NUM_POINTS, replace=False)], rng, turn=turn)
             clouds.append(cloud + rng.normal(0, 0.01, cloud.shape))
         points = torch.from_numpy(np.stack(clouds)).float().to(device)
         embeddings, classes = {"point": model.point(points)}, {"point": class_indices(labels, device)}
         for name, teacher in teachers.items():
             embeddings[name], classes[name] = draw_cached(teacher, size, rng, device)
         terms = weighted_terms(model, embeddings, classes, without)
+        if "point-centre" not in without:
+            centres = model.anchors[classes["point"]]
+            terms["point-centre"] = CENTRE_WEIGHT * centre_loss(embeddings["point"].float(), centres)
         return {name: term for name, term in terms.items() if "point" in name}
 
     return fit(model, losses, preset.distill, output, resume=resume, device=device)
