@@ -32,6 +32,8 @@ from audio2shape_core.refinement import Refined, refine
 from audio2shape_core.shape import Shape, resize_cloud
 from audio2shape_core.vocabulary import SIZE_M, VOCABULARY
 
+# on_estimate(step, total, decode) after every denoising step; decode() gives the shape as it would be now, for a price.
+Estimates = Callable[[int, int, Callable[[], Shape]], None]
 DEFAULT_VIEW = (256, 256)  # pixels of the camera assumed when there is none
 
 
@@ -134,9 +136,12 @@ class AudioToShape:
         *,
         steps: int | None = None,
         guidance: float | None = None,
-        on_step: Callable[[int, int], None] | None = None,
+        on_step: Callable[[int, int, torch.Tensor], None] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Clouds for a batch of contexts (B, L, C): points (B, N, 3) and colors (B, N, 3) in [0, 1], float32."""
+        """Clouds for a batch of contexts (B, L, C): points (B, N, 3) and colors (B, N, 3) in [0, 1], float32.
+
+        `on_step` as in generation.diffusion.sample.
+        """
         latents = sample(
             self.denoiser,
             contexts,
@@ -147,6 +152,11 @@ class AudioToShape:
             generator=generator,
             on_step=on_step,
         )
+        return self.decode(latents)
+
+    @torch.inference_mode()
+    def decode(self, latents: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Standardised latents (B, T, C) -> points (B, N, 3) and colors (B, N, 3) in [0, 1], float32."""
         points, colors = self.autoencoder.decode(latents)
         return points.float().cpu().numpy(), colors.float().cpu().numpy()
 
@@ -160,24 +170,32 @@ class AudioToShape:
         guidance: float | None = None,
         num_points: int = 2048,
         progress: Progress | None = None,
+        on_estimate: Estimates | None = None,
     ) -> Shape:
         """Draw a shape for what was heard; one seed, one shape. Steps and guidance default to the checkpoint's."""
-        points, colors = self.draw(
-            heard.context[None], torch.Generator().manual_seed(seed), steps=steps, guidance=guidance,
-            on_step=progress and (lambda step, total: progress("diffuse", step, total)),
-        )  # fmt: skip
-        points, colors = points[0], colors[0]
-        points, origin = resize_cloud(points, num_points, np.random.default_rng(seed))
+
+        def finished(points: np.ndarray, colors: np.ndarray) -> Shape:
+            points, origin = resize_cloud(points[0], num_points, np.random.default_rng(seed))
+            shape = Shape(
+                points=points,
+                colors=np.round(colors[0][origin] * 255).astype(np.uint8),
+                confidence=np.float32(heard.confidence) * isolation(points),
+                label=heard.label,
+                scores=heard.scores,
+            )
+            return place(shape, Camera.default(*DEFAULT_VIEW))
+
+        def follow(step: int, total: int, clean: torch.Tensor) -> None:
+            if progress:
+                progress("diffuse", step, total)
+            if on_estimate:
+                on_estimate(step, total, lambda: finished(*self.decode(clean)))
+
+        generator = torch.Generator().manual_seed(seed)
+        drawn = self.draw(heard.context[None], generator, steps=steps, guidance=guidance, on_step=follow)
         if progress:
             progress("decode_shape", 1, 1)
-        shape = Shape(
-            points=points,
-            colors=np.round(colors[origin] * 255).astype(np.uint8),
-            confidence=np.float32(heard.confidence) * isolation(points),
-            label=heard.label,
-            scores=heard.scores,
-        )
-        return place(shape, Camera.default(*DEFAULT_VIEW))
+        return finished(*drawn)
 
     def refine(
         self,
@@ -225,6 +243,7 @@ class AudioToShape:
         refine_steps: int = 300,
         time_budget_s: float | None = None,
         progress: Progress | None = None,
+        on_estimate: Estimates | None = None,
     ) -> Generation:
         """Listen, imagine and, with an image, refine. `progress` is called at every step and may raise Cancelled."""
         timings: dict[str, float] = {}
@@ -248,8 +267,9 @@ class AudioToShape:
                 watch("encode", 1, 1)
             start = time.perf_counter()
             coarse = self.imagine(
-                heard, seed=seed, steps=steps, guidance=guidance, num_points=num_points, progress=watch
-            )
+                heard, seed=seed, steps=steps, guidance=guidance, num_points=num_points, progress=watch,
+                on_estimate=on_estimate,
+            )  # fmt: skip
             timings["diffuse"] = 1000 * (marks["diffuse"] - start)
             timings["decode_shape"] = 1000 * (time.perf_counter() - marks["diffuse"])
             shape, refined = coarse, None

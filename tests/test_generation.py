@@ -148,13 +148,19 @@ def test_a_perfect_denoiser_is_led_back_to_the_data(sampler):
         noise = (noisy - alpha.sqrt() * target) / (1 - alpha).sqrt()
         return alpha.sqrt() * noise - (1 - alpha).sqrt() * target
 
-    steps = []
+    steps, estimates = [], []
+
+    def follow(step, total, clean):
+        steps.append((step, total))
+        estimates.append(clean)
+
     drawn = sample(
         perfect, torch.zeros(1, 1, 1), (16, 8), train_steps=1000, steps=50, guidance=1.0, sampler=sampler,
-        generator=torch.Generator().manual_seed(0), on_step=lambda step, total: steps.append((step, total)),
+        generator=torch.Generator().manual_seed(0), on_step=follow,
     )  # fmt: skip
     assert (drawn - target).abs().max() < 0.05
     assert steps == [(i + 1, 50) for i in range(50)]
+    assert max((clean - target).abs().max() for clean in estimates) < 2e-3
 
 
 def test_the_loss_of_a_silent_network_is_the_power_of_the_velocity():

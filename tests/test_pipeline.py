@@ -79,6 +79,16 @@ def test_progress_counts_every_diffusion_step(model, bell):
     assert [s for s in steps if s[0] == "diffuse"] == [("diffuse", i + 1, 6) for i in range(6)]
 
 
+def test_estimates_on_the_way_approach_the_shape_and_do_not_change_it(model, bell):
+    heard, estimates = model.listen(bell), []
+    shape = model.imagine(heard, steps=8, on_estimate=lambda *told: estimates.append((*told[:2], told[2]())))
+    assert [(step, total) for step, total, _ in estimates] == [(i + 1, 8) for i in range(8)]
+    assert np.array_equal(shape.points, model.imagine(heard, steps=8).points)
+    off = [np.linalg.norm(e.points - shape.points, axis=1).mean() for *_, e in estimates]
+    assert off[-1] < 1e-3 < off[3] < off[0]
+    assert estimates[0][2].label == shape.label
+
+
 def test_strays_are_trusted_less():
     points = np.random.default_rng(0).uniform(-0.2, 0.2, (500, 3))
     points[0] = (1, 1, 1)

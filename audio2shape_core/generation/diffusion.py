@@ -58,12 +58,13 @@ def sample(
     guidance: float,
     generator: torch.Generator,
     sampler: str = "dpm++",
-    on_step: Callable[[int, int], None] | None = None,
+    on_step: Callable[[int, int, Tensor], None] | None = None,
 ) -> Tensor:
     """Standardised latents drawn for contexts (B, L, C'): (B, T, C), with (T, C) = `shape`.
 
     guidance 1 follows the audio as learned; larger values push away from what would be drawn without it.
-    Noise is drawn on the CPU, so one seed gives one shape on every device.
+    Noise is drawn on the CPU, so one seed gives one shape on every device. `on_step(step, total, clean)` follows every
+    step; clean: (B, T, C), what the network then takes the latents for.
     """
     scheduler = make_scheduler(sampler, train_steps)
     scheduler.set_timesteps(steps)
@@ -81,7 +82,9 @@ def sample(
             with_audio, without = pair.chunk(2)
             velocity = without + guidance * (with_audio - without)
         extra = {} if sampler != "ddpm" else {"generator": generator}
+        alpha = scheduler.alphas_cumprod[step]
+        clean = alpha.sqrt() * latents - (1 - alpha).sqrt() * velocity
         latents = scheduler.step(velocity, step, latents, **extra).prev_sample
         if on_step:
-            on_step(index + 1, len(scheduler.timesteps))
+            on_step(index + 1, len(scheduler.timesteps), clean)
     return latents
