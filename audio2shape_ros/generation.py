@@ -37,16 +37,16 @@ def make_shape(
     model: AudioToShape,
     request: Request,
     progress: Progress | None = None,
-    on_coarse: Callable[[Shape], None] | None = None,
+    on_preview: Callable[[Shape], None] | None = None,
 ) -> Outcome:
-    """Run one request. `progress` may raise Cancelled.
+    """Run one request. `progress` may raise Cancelled; `on_preview` gets unfinished shapes.
 
     Where memory runs out, caches are freed and the shape is made once more, without refinement and at its usual size.
     Raises DeadlineMissed when the deadline comes before there is a shape, OutOfMemory, InputError for a sound that
     cannot be used.
     """
     try:
-        return attempt(model, request, progress, on_coarse)
+        return attempt(model, request, progress, on_preview)
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -63,7 +63,7 @@ def make_shape(
 
 
 def attempt(
-    model: AudioToShape, request: Request, progress: Progress | None, on_coarse: Callable[[Shape], None] | None
+    model: AudioToShape, request: Request, progress: Progress | None, on_preview: Callable[[Shape], None] | None
 ) -> Outcome:
     def watch(stage: str, step: int, total: int) -> None:
         # Refinement has a budget of its own: by then there is a shape to give back.
@@ -72,11 +72,15 @@ def attempt(
         if progress:
             progress(stage, step, total)
 
+    def estimate(step: int, total: int, decode: Callable[[], Shape]) -> None:
+        if step % request.preview_steps == 0 and step < total:
+            on_preview(decode())
+
     watch("decode", 1, 1)
     waveform = resample(request.waveform, request.sample_rate, SAMPLE_RATE)
     generation = model.generate(
         waveform, seed=request.seed, steps=request.steps, guidance=request.guidance, num_points=request.num_points,
-        progress=watch,
+        progress=watch, on_estimate=estimate if on_preview and request.preview_steps else None,
     )  # fmt: skip
     shape, refined, rendering = generation.shape, False, None
     timings = {stage: ms for stage, ms in generation.timings_ms.items() if stage != "total"}
@@ -84,8 +88,8 @@ def attempt(
     if request.deadline:
         budget = min(budget, request.deadline - time.monotonic())
     if request.view is not None and request.refine_steps > 0 and budget > 0:
-        if on_coarse:
-            on_coarse(shape)
+        if on_preview:
+            on_preview(shape)
         view = request.view
         shape, fitted = model.refine(
             shape, view.pixels, camera=view.camera, iterations=request.refine_steps, time_budget_s=budget,

@@ -107,8 +107,8 @@ class ModelHandle:
             except (ModelFailed, Cancelled):
                 pass  # _died has told, or nobody wants it any more
 
-    def make(self, job: Job, on_coarse: Callable[[Shape], None]) -> Outcome:
-        """Have a shape made.
+    def make(self, job: Job, on_preview: Callable[[Shape], None]) -> Outcome:
+        """Have a shape made; `on_preview` gets what the request asks to be told of it on the way.
 
         Raises Cancelled after `job.cancelled` is set or `stop`; InputError, DeadlineMissed and OutOfMemory as
         generation does; ModelFailed for everything else, a death of the process included.
@@ -127,8 +127,8 @@ class ModelHandle:
                 what, *said = self._receive()
                 if what == "progress":
                     self._tell(job.progress, *said)
-                elif what == "coarse":
-                    self._tell(on_coarse, *said)
+                elif what == "preview":
+                    self._tell(on_preview, *said)
                 elif what == "failed":
                     self._raise(*said)
                 elif what == "made":

@@ -3,7 +3,7 @@
     to it       ("make", number, Request) · ("cancel", number) · ("save", number, Shape, Path)
     from it     ("ready", ModelInfo) or ("refused", text), once
                 ("note", text)                              something for the log
-                ("progress", stage, step, total), ("coarse", Shape)
+                ("progress", stage, step, total), ("preview", Shape)
                 ("made", Outcome, ModelInfo) · ("saved",) · ("failed", kind, text)
 
 It ends when the pipe does, and after a failure of the kind "fatal". A process of its own, because a crash in native
@@ -87,6 +87,6 @@ def make(pipe: Connection, model: object, number: int, request: Request) -> tupl
         if request.tell_progress:
             pipe.send(("progress", stage, step, total))
 
-    on_coarse = (lambda shape: pipe.send(("coarse", shape))) if request.tell_coarse else None
-    outcome = make_shape(model, request, progress, on_coarse)
+    on_preview = (lambda shape: pipe.send(("preview", shape))) if request.tell_preview else None
+    outcome = make_shape(model, request, progress, on_preview)
     return outcome, describe(model)

@@ -2,7 +2,8 @@
 
     ~/points, ~/shape                       reliable, latched, depth 1: whoever joins late gets the last shape
     ~/gaussians                             the 3D Gaussians of a refined shape, latched too (layout: splats.py)
-    ~/preview                               the coarse cloud while refinement goes on, if someone listens
+    ~/preview                               the cloud as far as it is, while denoising and before refinement, if someone
+                                            listens
     ~/detections, ~/markers, TF             where vision_msgs, visualization_msgs, tf2_ros are installed
     ~/debug/*                               timings (std_msgs/Float64, ms), the refinement's rendering
 
@@ -133,7 +134,7 @@ class Outputs:
         return None
 
     def preview(self, shape: Shape, camera_frame: str, end: float) -> None:
-        """The coarse cloud, at once, for whoever cannot wait for refinement."""
+        """An unfinished cloud, at once, for whoever cannot wait."""
         if self.listened("preview"):
             stamp = Time(nanoseconds=round(end * 1e9))
             frame, matrix = self.frame_of(self.sized(shape, None)[0], camera_frame, stamp)
@@ -201,6 +202,7 @@ class Outputs:
         nothing = np.zeros((0, 3), np.float32)
         cloud = conversions.to_cloud(header, nothing, nothing, np.zeros(0, np.float32))
         self._publish("points", cloud)
+        self._publish("preview", cloud)
         self._publish("shape", ShapeHypothesis(header=header, cloud=cloud))
         if self._visual:
             gone = self._visual.Marker(header=header, action=self._visual.Marker.DELETEALL)

@@ -65,6 +65,8 @@ TABLE: tuple[Parameter, ...] = (
     P("diffusion.steps", 0, "Denoising steps; 0: the checkpoint's own.", 0, 1000),
     P("diffusion.guidance", -1.0, "Classifier-free guidance scale; -1: the checkpoint's own.", -1.0, 20.0),
     P("diffusion.seed", 0, "Seed of every shape; -1 draws a new one each time.", -1, 2**31 - 1),
+    P("preview.steps", 5, "Denoising steps between two clouds on ~/preview, made only while someone listens; 0: only "
+      "the coarse shape before refinement.", 0, 1000),
     P("shape.num_points", 2048, "Points of the cloud before refinement.", 256, 262144),
     P("shape.size_m", 0.0, "Longest extent of the shape in metres; 0: the usual size of what was heard.", 0.0, 100.0),
     P("refine.enabled", True, "Fit the shape to the camera image when there is one."),
@@ -79,8 +81,9 @@ TABLE: tuple[Parameter, ...] = (
     P("output.frame_id", "", "Frame of the cloud; empty: the camera's optical frame, or audio2shape without a camera."),
     P("output.tf", False, "Broadcast a transform from the output frame to the shape (needs tf2_ros)."),
     P("latency.budget_ms", 10000.0, "Diagnostics warn when sound to cloud takes longer, milliseconds.", 1.0, 600000.0),
-    P("goal_policy", "reject", "A second action goal while one runs: reject it, or preempt the first.",
-      choices=("reject", "preempt")),
+    P("goal_policy", "reject", "An action goal that comes while another runs is rejected, cancels those before it, or "
+      "waits in a queue of at most 8 (what it is about is the sound at its acceptance).",
+      choices=("reject", "preempt", "queue")),
     P("export_dir", "~/audio2shape", "The only folder ~/save_shape writes to."),
     P("diagnostics.period_s", 1.0, "Seconds between two messages on /diagnostics.", 0.1, 60.0, fixed=True),
 )  # fmt: skip

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from audio2shape_ros.camera_input import Snapshot
 
 
+class NotActive(InputError):
+    """Asked for something that only an active node does."""
+
+
 class NoAudio(InputError):
     """Nothing to hear."""
 
@@ -57,8 +61,9 @@ class Request:
     clock.
 
     The values are final: what a goal left open was filled in from the parameters. `deadline` and `received` are
-    time.monotonic(), one clock for all processes of a machine. Steps are told only with `tell_progress`, the coarse
-    shape before refinement only with `tell_coarse`: every message wakes the node.
+    time.monotonic(), one clock for all processes of a machine. Steps are told only with `tell_progress`. With
+    `tell_preview`, so is the coarse shape before refinement, and every `preview_steps` steps (0: never) what the shape
+    would be by then. Both wake the node, and the preview costs a decoding.
     """
 
     waveform: np.ndarray
@@ -75,7 +80,8 @@ class Request:
     deadline: float | None = None
     received: float = field(default_factory=time.monotonic)
     tell_progress: bool = False
-    tell_coarse: bool = False
+    tell_preview: bool = False
+    preview_steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,8 @@ from dataclasses import replace
 import numpy as np
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor
-from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from audio2shape_core.audio import SAMPLE_RATE, Window
@@ -32,15 +31,25 @@ from audio2shape_ros.audio_input import AudioInput
 from audio2shape_ros.camera_input import CameraInput
 from audio2shape_ros.diagnostics import Diagnostics, PipelineStatus
 from audio2shape_ros.generation import load_model
+from audio2shape_ros.goals import Goals
 from audio2shape_ros.model_handle import ModelHandle
 from audio2shape_ros.msg import ShapeHypothesis
 from audio2shape_ros.outputs import Outputs
-from audio2shape_ros.requests import Job, ModelFailed, ModelOptions, NoAudio, Request, check_level, draw_seed
+from audio2shape_ros.requests import (
+    Job,
+    ModelFailed,
+    ModelOptions,
+    NoAudio,
+    NotActive,
+    Request,
+    check_level,
+    draw_seed,
+)
 from audio2shape_ros.servers import Servers
+from audio2shape_ros.spinning import spin
 from audio2shape_ros.trigger import Trigger
 from audio2shape_ros.worker import Worker
 
-InvalidHandle = rclpy_implementation.InvalidHandle
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -80,7 +89,9 @@ class ShapeNode(LifecycleNode):
         self._audio_group, self._camera_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = Diagnostics(self)
-        self._servers = Servers(self)
+        asking = ReentrantCallbackGroup()  # whoever asks for a shape waits in a thread of it
+        self._goals = Goals(self, asking)
+        self._servers = Servers(self, asking)
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -135,7 +146,7 @@ class ShapeNode(LifecycleNode):
     def _stop(self) -> None:
         """Close the inputs, give up the running shape, end the model's process and the worker. Safe to call twice."""
         self.is_active = False
-        self._servers.cancel()
+        self._goals.cancel()
         if (job := self._running) is not None:
             job.cancelled.set()  # also keeps a late result from being published
         if self.worker is not None:
@@ -193,8 +204,9 @@ class ShapeNode(LifecycleNode):
     ) -> Job:
         """A job whose request has its gaps filled in from the parameters; without a waveform, of the newest live sound.
 
-        Raises NoAudio or Silence where there is nothing to hear.
+        Raises NotActive, NoAudio or Silence where there is nothing to hear.
         """
+        self._require_active()
         s = self.settings
         now = self.get_clock().now().nanoseconds * 1e-9
         if waveform is not None:
@@ -215,7 +227,8 @@ class ShapeNode(LifecycleNode):
             seed=draw_seed(s["diffusion.seed"] if seed is None else seed), steps=steps or s["diffusion.steps"] or None,
             guidance=guidance if guidance >= 0 else None, num_points=num_points or s["shape.num_points"],
             refine_steps=s["refine.iterations"], refine_budget_s=s["refine.time_budget_s"], deadline=deadline,
-            tell_progress=progress is not None, tell_coarse=self._outputs.listened("preview"),
+            tell_progress=progress is not None, tell_preview=self._outputs.listened("preview"),
+            preview_steps=s["preview.steps"],
         )  # fmt: skip
         snapshot = camera.snapshot(sound.end) if camera else None
         return Job(request, snapshot, min_confidence, progress, cancelled or threading.Event())
@@ -236,7 +249,7 @@ class ShapeNode(LifecycleNode):
             camera_frame = view.frame_id if view else self._camera_frame()
             job = replace(job, request=replace(job.request, view=view))
             model.tend()
-            outcome = model.make(job, on_coarse=lambda shape: outputs.preview(shape, camera_frame, job.request.end))
+            outcome = model.make(job, on_preview=lambda shape: outputs.preview(shape, camera_frame, job.request.end))
         except Cancelled:
             raise
         except Exception as error:
@@ -264,31 +277,16 @@ class ShapeNode(LifecycleNode):
         camera = self.camera
         return camera.status.frame_id if camera else ""
 
-    def clear(self) -> bool:
-        """Forget the latest shape and show nothing. Returns whether the node was active."""
-        if not self.is_active:
-            return False
+    def clear(self) -> None:
+        """Forget the latest shape and show nothing. Raises NotActive."""
+        self._require_active()
         self.latest = None
         self._outputs.clear(self.settings["output.frame_id"] or self._camera_frame())
-        return True
 
-
-def spin(executor: Executor, logger) -> None:
-    """Like executor.spin(), but no callback's exception ends it.
-
-    rclpy raises InvalidHandle when one thread destroys an entity while another gathers what to wait for. A node that
-    changes its subscriptions meets that now and then, and it means nothing.
-    """
-    while executor.context.ok():
-        try:
-            executor.spin()
-            return
-        except InvalidHandle:
-            continue
-        except ExternalShutdownException:
-            return
-        except Exception as error:
-            logger.error(f"a callback failed: {type(error).__name__}: {error}")
+    def _require_active(self) -> None:
+        if not self.is_active:
+            name = self.get_fully_qualified_name()
+            raise NotActive(f"the node is not active: run `ros2 lifecycle set {name} configure` and `activate`")
 
 
 def main(arguments: list[str] | None = None, *, load: Callable[[ModelOptions], object] = load_model) -> None:

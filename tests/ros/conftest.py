@@ -99,7 +99,7 @@ class Client:
         import rclpy
         from rclpy.executors import MultiThreadedExecutor
 
-        from audio2shape_ros.shape_node import spin
+        from audio2shape_ros.spinning import spin
 
         rclpy.init()
         self.node = rclpy.create_node("tester")

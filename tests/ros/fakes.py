@@ -28,17 +28,15 @@ class FakeModel:
     device = "cpu"
     weights_sha256 = "fake"
 
-    def generate(self, waveform, *, seed=0, steps=None, guidance=None, num_points=256, progress=None, **_):
+    def generate(
+        self, waveform, *, seed=0, steps=None, guidance=None, num_points=256, progress=None, on_estimate=None, **_
+    ):
         fail(seed)
         if seed == NO_MEMORY or num_points > POINTS:
             raise MemoryError
         tell = progress or (lambda *_: None)
         tell("encode", 1, 1)
         total = steps or 4
-        for step in range(total):
-            time.sleep(STEP_S)
-            tell("diffuse", step + 1, total)
-        tell("decode_shape", 1, 1)
         rng = np.random.default_rng([seed, len(waveform), int(1e6 * float(np.square(waveform).mean()))])
         points = rng.normal(0, 0.3, (num_points, 3)).astype(np.float32)
         place = Camera.default(128, 96).world_to_camera
@@ -46,6 +44,12 @@ class FakeModel:
             points, rng.integers(0, 256, (num_points, 3), np.uint8), np.full(num_points, 0.7, np.float32), "dog",
             {"dog": 0.7, "guitar": 0.2}, place,
         )  # fmt: skip
+        for step in range(1, total + 1):
+            time.sleep(STEP_S)
+            tell("diffuse", step, total)
+            if on_estimate:
+                on_estimate(step, total, lambda part=step / total: replace(shape, points=part * shape.points))
+        tell("decode_shape", 1, 1)
         heard = SimpleNamespace(confidence=0.7)
         timings = {"encode": 1.0, "diffuse": 1000 * STEP_S * total, "decode_shape": 1.0, "total": 2.0}
         return SimpleNamespace(

@@ -3,13 +3,19 @@
 import threading
 import time
 
+import numpy as np
 import pytest
 import soundfile
 from action_msgs.msg import GoalStatus
 from audio2shape_ros.action import GenerateShape
-from graph import NODE, generate, set_parameters
+from graph import NODE, generate, set_parameters, stamp_s
 from rclpy.action import ActionClient
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import PointCloud2
 from sounds import RATE, tone
+
+from audio2shape_ros.conversions import from_cloud
+from audio2shape_ros.goals import LONGEST_LINE
 
 
 @pytest.fixture
@@ -87,6 +93,74 @@ def test_preempt_gives_way_to_the_newer_goal(client, action):
     assert result(client, second).status == GoalStatus.STATUS_SUCCEEDED
     assert result(client, first).result.code == GenerateShape.Result.CANCELED
     assert set_parameters(client, goal_policy="reject").successful
+
+
+@pytest.fixture
+def queueing(client, action):
+    """A long goal that runs while others wait in line."""
+    assert set_parameters(client, goal_policy="queue").successful
+    started = threading.Event()
+    running = send(client, action, lambda _: started.set(), steps=1000)
+    assert started.wait(20)
+    yield running
+    if running.status not in (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_CANCELED):
+        running.cancel_goal_async()
+        result(client, running)
+    assert set_parameters(client, goal_policy="reject").successful
+
+
+def test_queued_goals_wait_for_their_turn(client, action, queueing):
+    order, seeds = [], (11, 12, 13)
+    accepted = client.node.get_clock().now().nanoseconds * 1e-9
+    waiting = [send(client, action, lambda _, seed=seed: order.append(seed), steps=2, seed=seed) for seed in seeds]
+    answered_s = client.node.get_clock().now().nanoseconds * 1e-9 - accepted
+    assert queueing.status == GoalStatus.STATUS_EXECUTING
+    assert not order
+    time.sleep(1.0)
+    queueing.cancel_goal_async()
+    assert result(client, queueing).status == GoalStatus.STATUS_CANCELED
+    answers = [result(client, handle) for handle in waiting]
+    assert [answer.result.shape.seed for answer in answers] == list(seeds)
+    assert sorted(order) == order
+    for answer in answers:  # of the sound when they were accepted, not when their turn came
+        assert -1.0 < stamp_s(answer.result.shape.audio_end) - accepted < answered_s + 0.2
+
+
+def test_a_waiting_goal_is_given_up_at_once(client, action, queueing):
+    cancelled, late, kept = (
+        send(client, action, steps=2, **goal) for goal in ({}, {"deadline_s": 0.3}, {"deadline_s": 60.0})
+    )
+    cancelled.cancel_goal_async()
+    assert result(client, cancelled).status == GoalStatus.STATUS_CANCELED
+    assert result(client, late).result.code == GenerateShape.Result.DEADLINE
+    assert queueing.status == GoalStatus.STATUS_EXECUTING  # neither had to wait for its end
+    queueing.cancel_goal_async()
+    assert result(client, kept).status == GoalStatus.STATUS_SUCCEEDED
+
+
+def test_the_line_has_an_end(client, action, queueing):
+    waiting = [send(client, action, steps=1) for _ in range(LONGEST_LINE)]
+    assert not send(client, action, steps=1).accepted
+    queueing.cancel_goal_async()
+    assert all(result(client, handle).status == GoalStatus.STATUS_SUCCEEDED for handle in waiting)
+
+
+def test_the_shape_grows_before_who_listens_to_the_preview(client, action):
+    previews = client.collect(PointCloud2, f"{NODE}/preview", qos_profile_sensor_data)
+    assert set_parameters(client, preview__steps=10).successful
+
+    def seen():
+        previews.clear()
+        shape = result(client, send(client, action, steps=50, seed=1)).result.shape
+        return previews and shape
+
+    shape = client.wait_for(seen, "previews")  # the node may have to meet the listener first
+    assert len(previews) <= 4
+    extents = [float(np.ptp(from_cloud(cloud)["x"])) for cloud in (*previews, shape.cloud)]
+    assert extents == sorted(extents)
+    assert extents[0] < 0.9 * extents[-1]
+    assert all(cloud.header == shape.header for cloud in previews)
+    assert set_parameters(client, preview__steps=5).successful
 
 
 def test_deadline_is_kept(client, action):

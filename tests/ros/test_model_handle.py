@@ -30,7 +30,7 @@ def job(seed: int = 0, progress=None, cancelled: threading.Event | None = None, 
 
 
 def make(handle: ModelHandle, *arguments, **fields):
-    return handle.make(job(*arguments, **fields), on_coarse=lambda shape: None)
+    return handle.make(job(*arguments, **fields), on_preview=lambda shape: None)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,21 @@ def test_every_step_is_told_if_wanted(shared):
     assert [t for t in told if t[0] == "diffuse"] == [("diffuse", n, 3) for n in (1, 2, 3)]
 
 
+def test_previews_are_told_if_wanted(shared):
+    view = View(np.zeros((8, 8, 3), np.uint8), None, "", 0)
+
+    def previews(**fields) -> list[float]:
+        """How much of the finished extent each of them has."""
+        told = []
+        outcome = shared.make(job(steps=6, **fields), on_preview=told.append)
+        return [round(float(np.ptp(shape.points) / np.ptp(outcome.shape.points)), 2) for shape in told]
+
+    assert previews(tell_preview=True, preview_steps=2) == [0.33, 0.67]  # after the last step comes the shape itself
+    assert previews(tell_preview=True, preview_steps=4, view=view, refine_steps=2) == [0.67, 1.0]
+    assert previews(tell_preview=True) == []
+    assert previews(preview_steps=2) == []
+
+
 def test_a_follower_that_fails_does_not_confuse_the_next_request(shared):
     def clumsy(*_):
         raise RuntimeError("the goal is gone")
@@ -75,7 +90,7 @@ def test_a_follower_that_fails_does_not_confuse_the_next_request(shared):
     assert make(shared, 6).seed == 6
 
 
-@pytest.mark.parametrize("stage", ["decode", "diffuse", "pose", "refine"])
+@pytest.mark.parametrize("stage", ["decode", "encode", "diffuse", "decode_shape", "pose", "refine"])
 def test_cancel_reaches_the_next_step(shared, stage):
     cancelled, told = threading.Event(), []
 

@@ -1,0 +1,200 @@
+"""The action ~/generate_shape: its goals run one at a time, each of the sound at the moment it was accepted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import CancelledError, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.impl.implementation_singleton import rclpy_implementation
+
+from audio2shape_core.audio import load_audio
+from audio2shape_core.errors import STAGES, Cancelled, InputError
+from audio2shape_ros.action import GenerateShape
+from audio2shape_ros.msg import ShapeHypothesis
+from audio2shape_ros.requests import DeadlineMissed, Job, ModelFailed, NoAudio, NotActive, OutOfMemory, Silence
+
+RCLError = rclpy_implementation.RCLError
+LONGEST_LINE = 8  # goals that wait; each holds a sound and a picture
+POLL_S = 0.05
+Code = GenerateShape.Result
+
+
+class BadRequest(InputError):
+    """A goal field out of its range."""
+
+
+def code_of(error: BaseException) -> tuple[int, str]:
+    """The action's result code and message for whatever stopped a request."""
+    table = (
+        (NotActive, Code.NOT_ACTIVE), (NoAudio, Code.NO_AUDIO), (Silence, Code.SILENCE), (BadRequest, Code.BAD_REQUEST),
+        (InputError, Code.UNSUPPORTED_FORMAT), (DeadlineMissed, Code.DEADLINE), (Cancelled, Code.CANCELED),
+        (CancelledError, Code.CANCELED), (OutOfMemory, Code.OUT_OF_MEMORY), (ModelFailed, Code.MODEL_FAILED),
+    )  # fmt: skip
+    code = next((code for kind, code in table if isinstance(error, kind)), Code.INTERNAL)
+    told = {
+        Code.DEADLINE: "the deadline came before there was a shape: allow more time or fewer steps",
+        Code.CANCELED: "canceled, gave way to a newer request, or the node was deactivated",
+    }
+    return code, told.get(code) or str(error) or type(error).__name__
+
+
+@dataclass(eq=False)
+class Goal:
+    """An accepted goal. job: None where `refusal` says why there cannot be one."""
+
+    handle: ServerGoalHandle
+    accepted: float = field(default_factory=time.monotonic)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    job: Job | None = None
+    refusal: Exception | None = None
+
+    def over(self) -> bool:
+        """Whether nobody waits for its shape any more."""
+        return self.cancelled.is_set() or self.handle.is_cancel_requested or self.late()
+
+    def late(self) -> bool:
+        return bool(self.job and self.job.request.deadline and time.monotonic() > self.job.request.deadline)
+
+
+class Goals:
+    """The action server. `goal_policy` says what becomes of a goal while another runs: it is rejected, waits in line,
+    or everything before it is cancelled."""
+
+    def __init__(self, node, group) -> None:
+        self._node = node
+        self._lock = threading.Lock()
+        self._running: Goal | None = None
+        self._line: deque[Goal] = deque()
+        self._known: dict[bytes, Goal] = {}  # by id, until they end
+        self._server = ActionServer(
+            node, GenerateShape, "~/generate_shape", self._execute, callback_group=group, goal_callback=self._on_goal,
+            handle_accepted_callback=self._on_accepted, cancel_callback=lambda _: CancelResponse.ACCEPT,
+        )  # fmt: skip
+
+    def cancel(self) -> None:
+        """Stop all goals, for instance because the node is deactivated."""
+        with self._lock:
+            for goal in self._known.values():
+                goal.cancelled.set()
+
+    def _on_goal(self, _) -> GoalResponse:
+        policy = self._node.settings["goal_policy"]
+        with self._lock:
+            busy, waiting = self._running is not None, len(self._line)
+        if busy and policy == "reject":
+            self._node.get_logger().info("goal rejected: another one runs (goal_policy is reject)")
+            return GoalResponse.REJECT
+        if waiting >= LONGEST_LINE:
+            self._node.get_logger().warning(f"goal rejected: {waiting} others wait")
+            return GoalResponse.REJECT
+        return GoalResponse.ACCEPT
+
+    def _on_accepted(self, handle: ServerGoalHandle) -> None:
+        goal = Goal(handle)
+        try:
+            goal.job = self._job(goal)
+        except Exception as error:
+            goal.refusal = error
+        with self._lock:
+            if self._node.settings["goal_policy"] == "preempt":
+                for older in self._known.values():
+                    older.cancelled.set()
+            self._known[bytes(handle.goal_id.uuid)] = goal
+            if self._running is not None:
+                self._line.append(goal)
+                return
+            self._running = goal
+        start(goal)
+
+    def _job(self, goal: Goal) -> Job:
+        asked = goal.handle.request
+
+        def progress(stage: str, step: int, total: int) -> None:
+            feedback = GenerateShape.Feedback(stage=STAGES.index(stage), step=step, total_steps=total)
+            feedback.progress, feedback.elapsed_s = step / max(total, 1), time.monotonic() - goal.accepted
+            goal.handle.publish_feedback(feedback)
+
+        if not 0 <= asked.window_s <= 10:
+            raise BadRequest(f"window_s is {asked.window_s}, expected 0 to 10 seconds")
+        if asked.steps > 1000 or (asked.num_points and not 256 <= asked.num_points <= 262144):
+            raise BadRequest("expected steps up to 1000 and num_points of 256 to 262144, or 0 for the parameters")
+        return self._node.job(
+            waveform=load_audio(local_path(asked.audio_uri)) if asked.audio_uri else None,
+            window_s=asked.window_s or None, seed=asked.seed, steps=asked.steps or None,
+            num_points=asked.num_points or None, refine=asked.refine_with_camera, progress=progress,
+            deadline=goal.accepted + asked.deadline_s if asked.deadline_s > 0 else None, cancelled=goal.cancelled,
+        )  # fmt: skip
+
+    def _execute(self, handle: ServerGoalHandle) -> GenerateShape.Result:
+        goal = self._known[bytes(handle.goal_id.uuid)]
+        result = GenerateShape.Result()
+        try:
+            message = self._run(goal)
+            result.code, result.shape = Code.SUCCESS, message
+            result.message = f"{message.labels[0]} ({message.confidence:.0%})"
+            handle.succeed()
+        except BaseException as error:
+            result.code, result.message = code_of(error)
+            if handle.is_cancel_requested:
+                handle.canceled()
+            else:
+                handle.abort()
+        finally:
+            self._end(goal)
+        return result
+
+    def _run(self, goal: Goal) -> ShapeHypothesis:
+        if goal.refusal is not None:
+            raise goal.refusal
+        if goal.over():
+            raise DeadlineMissed if goal.late() else Cancelled
+        future = self._node.submit(goal.job, asked=True)
+        while not wait([future], timeout=POLL_S).done:
+            if goal.handle.is_cancel_requested:
+                goal.cancelled.set()
+            self._dismiss()
+        return future.result()
+
+    def _dismiss(self) -> None:
+        """Answer those in the line that need not wait for their turn."""
+        with self._lock:
+            over = [goal for goal in self._line if goal.over()]
+            for goal in over:
+                self._line.remove(goal)
+        for goal in over:
+            start(goal)
+
+    def _end(self, goal: Goal) -> None:
+        """Forget a goal; where it was the running one, start the next."""
+        following = None
+        with self._lock:
+            del self._known[bytes(goal.handle.goal_id.uuid)]
+            if goal is self._running:
+                self._running = following = self._line.popleft() if self._line else None
+        if following is not None:
+            start(following)
+
+
+def start(goal: Goal) -> None:
+    try:
+        goal.handle.execute()
+    except RCLError:  # the request to cancel it came between rclpy's look at its state and the change of it
+        goal.handle.execute()
+
+
+def local_path(uri: str) -> Path:
+    """A path or file:// address -> a path. Raises BadRequest for other addresses, NoAudio where no file is."""
+    parts = urlparse(uri)
+    if parts.scheme not in ("", "file") or parts.netloc not in ("", "localhost"):
+        raise BadRequest(f"audio_uri {uri!r}: expected a path or file:// on the node's machine")
+    path = Path(unquote(parts.path) if parts.scheme else uri).expanduser()
+    if not path.is_file():
+        raise NoAudio(f"no sound file at {path} on the node's machine")
+    return path
