@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 
@@ -25,6 +26,7 @@ from audio2shape_ros.audio_formats import (
 from audio2shape_ros.mp3 import Mp3Stream, looks_like_mp3
 from audio2shape_ros.parameters import Settings
 
+RCLError = rclpy_implementation.RCLError
 RING_S = 12.0  # longer than the longest window
 GAP_S = 0.25  # beyond the jitter of receive times: sound was lost
 JUMP_S = 1.0  # the stream went elsewhere, for instance a bag that started again
@@ -134,14 +136,19 @@ class AudioInput:
             return
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
+            self._subscription = self._subscribed = None
         policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
         on_message = {
             "audio_data": self._on_data, "audio_data_stamped": self._on_data_stamped, "audio_stamped": self._on_stamped,
         }[kind]  # fmt: skip
-        self._subscription = self._node.create_subscription(
-            kind_class, "audio", self._guard(on_message), QoSProfile(depth=QUEUE, reliability=policy),
-            callback_group=self._group,
-        )  # fmt: skip
+        try:
+            self._subscription = self._node.create_subscription(
+                kind_class, "audio", self._guard(on_message), QoSProfile(depth=QUEUE, reliability=policy),
+                callback_group=self._group,
+            )  # fmt: skip
+        except RCLError as error:  # the executor still waits on the old one, of another type; next time it does not
+            self._complain(f"cannot listen to {topic} yet: {error}")
+            return
         self._subscribed = (kind, reliable)
         self.status.kind, self.status.reliability = TYPES[kind], "reliable" if reliable else "best effort"
         self._node.get_logger().info(f"listening to {topic}: {TYPES[kind]}, {self.status.reliability}")

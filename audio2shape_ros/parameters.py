@@ -73,7 +73,7 @@ TABLE: tuple[Parameter, ...] = (
     P("refine.iterations", 200, "Gaussian optimisation steps; 0 is the same as refine.enabled: false.", 0, 5000),
     P("refine.time_budget_s", 5.0, "Refinement stops after this many seconds with what it has.", 0.1, 600.0),
     P("camera.transport", "raw", "raw: sensor_msgs/Image on image; compressed: CompressedImage on image/compressed.",
-      choices=("raw", "compressed")),
+      choices=("raw", "compressed"), fixed=True),
     P("camera.rectified", "auto", "Whether images are free of distortion; auto: the topic name contains 'rect'.",
       choices=("auto", "yes", "no")),
     P("sync.max_slop_s", 0.5, "An image farther than this from the end of the sound is not used, seconds.",

@@ -3,7 +3,8 @@
     ros2 run audio2shape_ros replay_node --ros-args -p audio:=guitar.wav -p image:=guitar.jpg
 
 Publishes `audio` and `audio_info` as ros-drivers' audio_capture does (16 kHz mono S16LE; with type:=audio_stamped as
-mgonzs13's audio_capturer_node), `image` and `camera_info`. Stamps are the node's clock.
+mgonzs13's audio_capturer_node), `image` and `camera_info`. Stamps are the node's clock when the sound began, and from
+there on counted in samples, as a sound card does: a machine that pauses sends late, but loses and misdates nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.executors import ExternalShutdownException
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -29,6 +31,8 @@ from audio2shape_ros.audio_input import TYPES, message_type
 from audio2shape_ros.images import rgb_to_image
 
 RCLError = rclpy_implementation.RCLError
+LATEST_NS = 3 * 10**9  # later than this, the sound begins anew where the clock is
+QUEUE = 200  # messages that may be under way after a pause
 PARAMETERS = {
     "audio": ("", "The sound file to play; empty for none."),
     "image": ("", "The image file to show; empty for none."),
@@ -65,8 +69,10 @@ class ReplayNode(Node):
         lead = np.random.default_rng(0).normal(0, 1e-4, round(self._value("lead_s") * SAMPLE_RATE))
         self._pcm = np.round(np.clip(np.concatenate([lead, sound]), -1, 1) * 32767).astype("<i2")
         self._position = 0
+        self._due_ns: int | None = None  # node clock, when the next message begins to sound
         portaudio = self._kind == "audio_stamped"
-        qos = qos_profile_sensor_data if portaudio else 10
+        reliability = ReliabilityPolicy.BEST_EFFORT if portaudio else ReliabilityPolicy.RELIABLE
+        qos = QoSProfile(depth=QUEUE, reliability=reliability)
         self._audio = self.create_publisher(message_type(self._kind), "audio", qos)
         if not portaudio:
             from audio_common_msgs.msg import AudioInfo
@@ -78,16 +84,26 @@ class ReplayNode(Node):
         self.create_timer(self._value("chunk_ms") / 1000, self._play)
 
     def _play(self) -> None:
+        """Send what is due; until someone listens, nothing is: nobody would hear the beginning."""
         if not self._audio.get_subscription_count():
-            return  # nobody would hear the beginning
-        size = round(self._value("chunk_ms") * SAMPLE_RATE / 1000)
+            self._due_ns = None
+            return
+        now, size = self.get_clock().now().nanoseconds, round(self._value("chunk_ms") * SAMPLE_RATE / 1000)
+        if self._due_ns is None or abs(now - self._due_ns) > LATEST_NS:
+            self._due_ns = now
+        while self._due_ns <= now:
+            self._send(size)
+            self._due_ns += size * 10**9 // SAMPLE_RATE
+
+    def _send(self, size: int) -> None:
+        """Send the next `size` samples, of which the first sounds at self._due_ns."""
         chunk = self._pcm[self._position : self._position + size]
         self._position += size
         if len(chunk) < size:
             chunk = np.concatenate([chunk, np.zeros(size - len(chunk), "<i2")])
             if self._value("loop"):
                 self._position = 0
-        header = Header(stamp=self.get_clock().now().to_msg())
+        header = Header(stamp=Time(nanoseconds=self._due_ns).to_msg())
         message = message_type(self._kind)()
         if self._kind == "audio_stamped":
             message.header = header

@@ -176,7 +176,8 @@ def process(request, start, client, export_dir):
 
 @pytest.fixture(scope="module")
 def microphone(client, process):
-    from graph import Microphone, hearing
+    from graph import hearing
+    from microphone import Microphone
 
     speaking = Microphone(client)
     client.wait_for(lambda: hearing(client), "audio in diagnostics")

@@ -1,5 +1,6 @@
 """Recorded with rosbags, played into the node again: one bag and one seed give one cloud, byte for byte."""
 
+import signal
 import time
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from sounds import RATE, tone
 rosbag2 = pytest.importorskip("rosbags.rosbag2")
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore  # noqa: E402
 
+CHUNK_S = 0.02  # the replay node's chunk_ms
 DEFINITIONS = Path(__file__).parents[1] / "interfaces/ros_drivers/audio_common_msgs/msg"
-TOPICS = {"/audio": ("AudioDataStamped", AudioDataStamped, 10), "/audio_info": ("AudioInfo", AudioInfo, LATCHED)}
+TOPICS = {"/audio": ("AudioDataStamped", AudioDataStamped, 200), "/audio_info": ("AudioInfo", AudioInfo, LATCHED)}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,8 @@ def types():
 
 @pytest.fixture(scope="module")
 def bag(start, client, types, tmp_path_factory) -> Path:
-    """What the replay node publishes of a sound that begins after a second, as a recorder would keep it."""
+    """What the replay node publishes of a sound that begins after a second, as a recorder would keep it; the machine
+    pauses amid it."""
     folder = tmp_path_factory.mktemp("bag")
     soundfile.write(folder / "tone.wav", np.concatenate([tone(1.5), tone(0.5, frequency=900)]), RATE)
     kept = []
@@ -39,7 +42,11 @@ def bag(start, client, types, tmp_path_factory) -> Path:
             kind, topic, lambda data, topic=topic: kept.append((topic, time.time_ns(), data)), qos, raw=True
         )
     player = start("replay_node", {"audio": folder / "tone.wav", "loop": False})
-    client.wait_for(lambda: len(kept) > 3.5 / 0.02, "the recording")
+    client.wait_for(lambda: len(kept) > 0.5 / CHUNK_S, "the beginning")
+    player.process.send_signal(signal.SIGSTOP)
+    time.sleep(0.5)
+    player.process.send_signal(signal.SIGCONT)
+    client.wait_for(lambda: len(kept) > 3.5 / CHUNK_S, "the recording")
     player.stop()
     with rosbag2.Writer(folder / "recorded", version=9) as writer:
         connections = {
@@ -55,9 +62,7 @@ def play(client, bag: Path, speed: float = 2.0) -> None:
     """ros2 bag play, in few words."""
     publishers = {topic: client.node.create_publisher(kind, topic, qos) for topic, (_, kind, qos) in TOPICS.items()}
     client.wait_for(lambda: all(p.get_subscription_count() for p in publishers.values()), "the node to listen")
-    time.sleep(
-        1.0
-    )  # --delay: the node may not have met the publisher yet that has met the node, and would miss its start
+    time.sleep(1.0)  # as --delay: the node may not have met the publisher that has met it, and would miss the start
     with rosbag2.Reader(bag) as reader:
         began, first = time.monotonic(), reader.start_time
         for connection, when, data in reader.messages():
@@ -73,7 +78,7 @@ def test_the_bag_holds_what_was_sent(bag, types):
         sent = [types.deserialize_cdr(data, c.msgtype) for c, _, data in reader.messages() if c.topic == "/audio"]
     pcm = np.concatenate([np.frombuffer(m.audio.data.tobytes(), "<i2") for m in sent])
     stamps = np.array([stamp_s(m.header.stamp) for m in sent])
-    assert np.diff(stamps).min() > 0
+    np.testing.assert_allclose(np.diff(stamps), CHUNK_S, atol=1e-6)  # counted in samples, whatever the clock did
     assert np.abs(pcm).max() > 9000
     assert np.abs(pcm[: RATE // 2]).max() < 100
 

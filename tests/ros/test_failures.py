@@ -12,7 +12,8 @@ from audio2shape_ros.action import GenerateShape
 from audio2shape_ros.msg import ShapeHypothesis
 from audio_common_msgs.msg import AudioData, AudioInfo
 from diagnostic_msgs.msg import DiagnosticStatus
-from graph import LATCHED, NODE, Camera, Microphone, diagnostics, generate, gone, hearing, model_pid, values
+from graph import LATCHED, NODE, Camera, diagnostics, generate, gone, hearing, model_pid, values
+from microphone import Microphone
 from rclpy.action import ActionClient
 from sounds import RATE, pcm16, tone
 

@@ -1,16 +1,16 @@
 """Messages that lie: about their size, their encoding, their format. The node goes on and says what it was sent."""
 
-import time
-
 import numpy as np
 import pytest
-from audio_common_msgs.msg import AudioDataStamped, AudioInfo
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from graph import LATCHED, Camera, diagnostics, generate, hearing, set_parameters
-from hypothesis import HealthCheck, Phase, given, settings
+import soundfile
+from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo
+from graph import LATCHED, Camera, diagnostics, generate, hearing, set_parameters, values
+from hypothesis import given
 from hypothesis import strategies as st
+from malformed import ANY_U32, BYTES, ONCE, Complaints, bombard
+from microphone import Microphone
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from sounds import RATE
+from sounds import RATE, tone
 from std_msgs.msg import Header
 
 from audio2shape_core.errors import InputError
@@ -18,13 +18,8 @@ from audio2shape_ros.audio_formats import PcmFormat, PcmStream, decode_portaudio
 from audio2shape_ros.depth import DEPTHS, image_to_depth
 from audio2shape_ros.images import LAYOUTS, compressed_to_rgb, image_to_rgb, pinhole
 
-EXAMPLES = 200
-SMALL, ANY_U32 = st.integers(0, 40), st.integers(0, 2**32 - 1)
+SMALL = st.integers(0, 40)
 NUMBERS = st.one_of(st.floats(width=64), st.sampled_from([0.0, -1.0, 1e300, float("nan"), float("inf")]))
-BYTES = st.binary(max_size=5000)
-ONCE = settings(
-    max_examples=EXAMPLES, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-)  # fmt: skip
 
 images = st.builds(
     Image, height=SMALL | ANY_U32, width=SMALL | ANY_U32, step=SMALL | ANY_U32, data=BYTES,
@@ -45,7 +40,8 @@ audio_infos = st.builds(
     sample_format=st.sampled_from(["S16LE", "F32BE", "S24LE", "", "X", "S99LE", "F8"]),
     coding_format=st.sampled_from(["", "wave", "MP3", "opus", "?"]),
 )  # fmt: skip
-pcm = st.builds(lambda data: stamped(data), BYTES | BYTES.map(lambda tail: b"\xff\xfb\x90\x64" + tail))
+sounds = BYTES | BYTES.map(lambda tail: b"\xff\xfb\x90\x64" + tail)  # the latter begin as MP3 does
+bare, pcm = st.builds(AudioData, data=sounds), sounds.map(lambda data: stamped(data))
 
 
 def stamped(data: bytes) -> AudioDataStamped:
@@ -115,31 +111,59 @@ def test_the_node_survives_and_complains(client, process, microphone, kind, topi
     camera = Camera(client)
     publisher = client.node.create_publisher(kind, topic, LATCHED if kind is AudioInfo else 10)
     client.wait_for(publisher.get_subscription_count, f"a subscriber of {topic}")
-    arrays = client.collect(DiagnosticArray, "/diagnostics", 10)
+    complaints = Complaints(client, task)
     assert set_parameters(client, trigger__mode="continuous", trigger__period_s=0.1).successful
-
-    @ONCE
-    @given(messages)
-    def send(message):
-        if hasattr(message, "header"):
-            message.header = Header(stamp=client.node.get_clock().now().to_msg(), frame_id="camera_optical_frame")
-        publisher.publish(message)
-        time.sleep(0.005)
-
-    def complaints() -> list[str]:
-        told = [s for a in arrays for s in a.status if s.name == f"audio2shape: {task}"]
-        return [s.message for s in told if s.level != DiagnosticStatus.OK and "expected" in s.message]
-
-    send()
+    bombard(client, publisher, messages)
     assert process.alive()
     if task:
-        client.wait_for(lambda: complaints() or send(), "a complaint in diagnostics")
+        client.wait_for(lambda: complaints() or bombard(client, publisher, messages), "a complaint in diagnostics")
     client.node.destroy_publisher(publisher)
     camera.stop()
     microphone.info.publish(AudioInfo(channels=1, sample_rate=RATE, sample_format="S16LE", coding_format="wave"))
     assert set_parameters(client, trigger__mode="on_demand").successful
     client.wait_for(lambda: hearing(client), "sound after it")
     client.wait_for(lambda: generate(client).success, "shapes after it")
+
+
+CONTINUOUS = {"trigger.mode": "continuous", "trigger.period_s": 0.1}
+
+
+def test_compressed_pictures_do_not_end_the_node_either(client, start):
+    """In a node of its own: the transport is chosen before it is configured."""
+    node = "/compressed/audio2shape"
+    process = start(parameters={"camera.transport": "compressed", **CONTINUOUS}, remaps={"__ns": "/compressed"})
+    speaking = Microphone(client, "/compressed/audio")
+    publisher = client.node.create_publisher(CompressedImage, "/compressed/image/compressed", 10)
+    client.wait_for(publisher.get_subscription_count, "the camera input")
+    complaints = Complaints(client, "camera", node)
+    client.wait_for(lambda: generate(client, node).success, "a shape before it")
+    bombard(client, publisher, compressed)
+    client.wait_for(lambda: complaints() or bombard(client, publisher, compressed), "a complaint in diagnostics")
+    assert process.alive()
+    client.wait_for(lambda: generate(client, node).success, "a shape after it")
+    speaking.stop()
+    client.node.destroy_publisher(publisher)
+    assert process.stop() == 0
+
+
+def test_sound_without_headers_does_not_either_and_another_type_may_follow(client, start, tmp_path):
+    """In a namespace of its own: one participant cannot publish two types on a topic."""
+    node = "/bare/audio2shape"
+    process = start(parameters=CONTINUOUS, remaps={"__ns": "/bare"})
+    publisher = client.node.create_publisher(AudioData, "/bare/audio", 10)
+    client.wait_for(publisher.get_subscription_count, "the node to listen")
+    bombard(client, publisher, bare)
+    told = values(diagnostics(client, node)["audio input"])
+    assert (told["type"], told["stamps"]) == ("AudioData", "receive")
+    assert process.alive()
+    client.node.destroy_publisher(publisher)
+    soundfile.write(tmp_path / "tone.wav", tone(3.0), RATE)
+    player = start("replay_node", {"audio": tmp_path / "tone.wav"}, {"__ns": "/bare"})
+    client.wait_for(lambda: hearing(client, node), "sound of the other type")
+    client.wait_for(lambda: generate(client, node).success, "a shape of it")
+    assert values(diagnostics(client, node)["audio input"])["type"] == "AudioDataStamped"
+    player.stop()
+    assert process.stop() == 0
 
 
 def test_a_picture_that_cannot_be_used_is_named_in_diagnostics(client, process, microphone):

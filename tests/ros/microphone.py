@@ -1,0 +1,41 @@
+"""A microphone that speaks the messages of ros-drivers/audio_common."""
+
+import numpy as np
+from audio_common_msgs.msg import AudioDataStamped, AudioInfo
+from graph import LATCHED
+from sounds import RATE, pcm16, tone
+from std_msgs.msg import Header
+
+
+class Microphone:
+    """Publishes a steady tone as AudioDataStamped, in chunks whose size is not a whole number of frames."""
+
+    CHUNK_S = 0.02
+
+    def __init__(self, client, topic: str = "/audio", *, rate: int = RATE, channels: int = 1) -> None:
+        self._node, self._topic, self._rate, self._channels = client.node, topic, rate, channels
+        self._sound, self._position = pcm16(np.repeat(tone(1.0, rate=rate), channels)), 0
+        self.last_end = 0.0
+        self.start()
+
+    def start(self) -> None:
+        self._publisher = self._node.create_publisher(AudioDataStamped, self._topic, 10)
+        self.info = self._node.create_publisher(AudioInfo, f"{self._topic}_info", LATCHED)
+        told = AudioInfo(channels=self._channels, sample_rate=self._rate, sample_format="S16LE", coding_format="wave")
+        self.info.publish(told)
+        self._timer = self._node.create_timer(self.CHUNK_S, self._speak)
+
+    def _speak(self) -> None:
+        now = self._node.get_clock().now()
+        size = round(self.CHUNK_S * self._rate) * 2 * self._channels + 1
+        chunk = np.take(self._sound, np.arange(self._position, self._position + size), mode="wrap").astype(np.uint8)
+        self._position = (self._position + size) % len(self._sound)
+        message = AudioDataStamped(header=Header(stamp=now.to_msg()))
+        message.audio.data = chunk.tobytes()
+        self.last_end = now.nanoseconds * 1e-9 + self.CHUNK_S
+        self._publisher.publish(message)
+
+    def stop(self) -> None:
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+        self._node.destroy_publisher(self.info)
