@@ -35,7 +35,7 @@ setup(
         "teachers": ["open_clip_torch", "wav2clip", "torchaudio", "librosa"],
         "cuda": ["gsplat"],
         "view": ["viser>=1.1"],
-        "test": ["pytest", "hypothesis", "scikit-learn", "pot", "trimesh", "rosbags"],
+        "test": ["pytest", "hypothesis", "scikit-learn", "pot", "trimesh", "plyfile", "rosbags"],
     },
     entry_points={"console_scripts": ["audio2shape = audio2shape_core.cli:main"]},
 )

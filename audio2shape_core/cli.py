@@ -245,7 +245,8 @@ def build_parser() -> argparse.ArgumentParser:
         p.add_argument(f"--{name}", type=float, help=f"{meaning} of the camera, pixels")
     p.add_argument("--view", nargs=2, type=float, metavar=("AZ", "EL"), help="where the camera stood, degrees from the "
                    "shape's front and above it, if known: no pose is searched, the shape fills the frame")  # fmt: skip
-    p.add_argument("--output", default="out.ply", metavar="FILE", help=".ply, .npz, .obj or .splat (default: out.ply)")
+    p.add_argument("--output", default="out.ply", metavar="FILE", help=".ply, .npz, .obj, .splat or .3dgs.ply "
+                   "(default: out.ply); the last two hold the 3D Gaussians")  # fmt: skip
     p.add_argument("--preview", metavar="PNG", help="also draw what was heard, imagined and refined")
     p.add_argument("--seed", type=count(0, 2**31 - 1), default=0, help="same seed, same shape (default: 0)")
     p.add_argument("--steps", type=count(1, 1000), help="diffusion steps (default: the checkpoint's)")

@@ -20,6 +20,7 @@ PLY_DTYPE = np.dtype(
 )
 PLY_NAMES = {"<f4": "float", "|u1": "uchar"}
 SUFFIXES = (".ply", ".npz", ".obj", ".splat")
+GAUSSIANS_PLY = ".3dgs.ply"  # the ending that asks for the 3D Gaussians instead of the points: both formats end in .ply
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,14 @@ class Shape:
         """Write the shape in the format of the suffix, to a temporary name that is then renamed.
 
         .ply: canonical coloured points with confidence. .npz: everything but the Gaussians. .obj: a surface mesh in
-        metres. .splat: the 3D Gaussians (one a point where the shape was never refined).
+        metres. .splat and .3dgs.ply: the 3D Gaussians (one a point where the shape was never refined), compact, and as
+        the 3DGS reference code writes them.
         Raises InputError for another suffix or a place that cannot be written.
         """
         path = Path(path)
         if path.suffix not in SUFFIXES:
             raise InputError(f"cannot write {path.name}: expected one of {', '.join(SUFFIXES)}")
-        data = self._encode(path.suffix)
+        data = self._encode(GAUSSIANS_PLY if path.name.endswith(GAUSSIANS_PLY) else path.suffix)
         with replacing(path) as temporary:
             temporary.write_bytes(data)
 
@@ -69,10 +71,11 @@ class Shape:
 
             scale = float(np.cbrt(np.linalg.det(self.camera_from_shape[:3, :3])))
             return encode_obj(self.points, self.colors, scale, self.label)
-        from audio2shape_core.refinement.export import to_splat
+        from audio2shape_core.refinement.export import to_ply, to_splat
         from audio2shape_core.refinement.gaussians import Gaussians
 
-        return to_splat(self.gaussians or Gaussians.from_cloud(self.points, self.colors))
+        gaussians = self.gaussians or Gaussians.from_cloud(self.points, self.colors)
+        return to_ply(gaussians) if suffix == GAUSSIANS_PLY else to_splat(gaussians)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Shape:

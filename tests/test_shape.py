@@ -1,9 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from audio2shape_core.errors import InputError
+from audio2shape_core.refinement.export import from_ply
+from audio2shape_core.refinement.gaussians import Gaussians
 from audio2shape_core.shape import Shape, resize_cloud
 
 
@@ -39,6 +44,32 @@ def test_an_independent_reader_understands_the_ply(tmp_path):
     cloud = trimesh.load(tmp_path / "a.ply")
     assert np.allclose(cloud.vertices, shape.points)
     assert np.array_equal(cloud.colors[:, :3], shape.colors)
+
+
+def test_an_independent_reader_finds_the_gaussians(tmp_path):
+    """The properties that public viewers ask for, in the reference code's order, undone as those viewers undo them."""
+    plyfile = pytest.importorskip("plyfile", reason="plyfile is the second opinion on 3DGS files")
+    gaussians = Gaussians.from_cloud(make_shape().points, make_shape().colors)
+    gaussians = replace(gaussians, logit_opacities=gaussians.logit_opacities + torch.linspace(-2, 2, 50))
+    replace(make_shape(), gaussians=gaussians).save(tmp_path / "a.3dgs.ply")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.3dgs.ply"]
+    (vertex,) = plyfile.PlyData.read(tmp_path / "a.3dgs.ply").elements
+    names = "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2 opacity scale_0 scale_1 scale_2 rot_0 rot_1 rot_2 rot_3"
+    assert [p.name for p in vertex.properties] == names.split()
+
+    def columns(*wanted):
+        return np.stack([vertex[name] for name in wanted], 1)
+
+    assert np.allclose(columns("x", "y", "z"), gaussians.means)
+    assert np.allclose(0.5 + 0.28209479 * columns("f_dc_0", "f_dc_1", "f_dc_2"), gaussians.colors, atol=1e-6)
+    assert np.allclose(1 / (1 + np.exp(-vertex["opacity"])), gaussians.opacities, atol=1e-6)
+    assert np.allclose(np.exp(columns("scale_0", "scale_1", "scale_2")), gaussians.scales)
+    assert np.allclose(columns("rot_0", "rot_1", "rot_2", "rot_3"), gaussians.quats)
+
+
+def test_a_shape_that_was_never_refined_has_a_gaussian_a_point(tmp_path):
+    make_shape().save(tmp_path / "a.3dgs.ply")
+    assert np.array_equal(from_ply((tmp_path / "a.3dgs.ply").read_bytes()).means, make_shape().points)
 
 
 def test_points_in_camera_are_metres():
