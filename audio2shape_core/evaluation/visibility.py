@@ -11,13 +11,13 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.refinement.gaussians import spacing
+from audio2shape_core.refinement.gaussians import spacing, surface_normals
 
 # In units of the cloud's spacing (mean distance to three neighbours). About ten such discs overlap within a surface and
 # half as many at its edge. A smaller slack would let a curved surface hide itself.
 DISC_RADIUS, SLACK = 2.5, 2.0
 DISCS_THAT_HIDE = 4
-NEIGHBORS_FOR_PLANE, DISCS_TRIED = 12, 64
+DISCS_TRIED = 64
 GRAZING = 1e-3  # a disc seen this much edge-on (cosine) is not met
 
 
@@ -31,7 +31,7 @@ def seen_points(points: np.ndarray, camera: Camera) -> np.ndarray:
     sight = points - camera.position
     distance = np.linalg.norm(sight, axis=1)
     sight /= distance[:, None]
-    normals = _plane_normals(points)
+    normals = surface_normals(points)
     # discs near the ray: neighbours of its direction
     wide = DISC_RADIUS * unit / distance.min()
     _, index = cKDTree(sight).query(sight, min(DISCS_TRIED, len(points)), distance_upper_bound=wide)  # (N, K)
@@ -45,10 +45,3 @@ def seen_points(points: np.ndarray, camera: Camera) -> np.ndarray:
     on_disc = np.linalg.norm(meeting - center, axis=-1) < DISC_RADIUS * unit
     before = there & on_disc & (depth < distance[:, None] - SLACK * unit)
     return before.sum(1) < DISCS_THAT_HIDE
-
-
-def _plane_normals(points: np.ndarray) -> np.ndarray:
-    """(N, 3) direction in which each point's neighbours spread least."""
-    _, index = cKDTree(points).query(points, NEIGHBORS_FOR_PLANE + 1)
-    local = points[index] - points[index].mean(1, keepdims=True)
-    return np.linalg.eigh(np.einsum("nki,nkj->nij", local, local))[1][:, :, 0]

@@ -110,13 +110,22 @@ def rotation_matrices(quats: Tensor) -> Tensor:
     return torch.stack(rows, -1).unflatten(-1, (3, 3))
 
 
-def _surface_quaternions(points: np.ndarray) -> np.ndarray:
-    """(N, 4) rotations whose third axis is the local surface normal (direction of least spread of the neighbours)."""
-    from scipy.spatial.transform import Rotation
+def surface_normals(points: np.ndarray) -> np.ndarray:
+    """(N, 3) unit normals of the surface that points (N, 3) lie on, of either sign."""
+    return _surface_axes(points)[:, :, 0]
 
+
+def _surface_axes(points: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) columns: the directions in which each point's neighbours spread, the least one, the normal, first."""
     _, index = cKDTree(points).query(points, min(NEIGHBORS_FOR_NORMALS, len(points)))
     local = points[index] - points[index].mean(1, keepdims=True)  # (N, K, 3)
-    _, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", local, local))  # ascending: column 0 is the normal
-    frame = axes[:, :, [2, 1, 0]]
+    return np.linalg.eigh(np.einsum("nki,nkj->nij", local, local))[1]
+
+
+def _surface_quaternions(points: np.ndarray) -> np.ndarray:
+    """(N, 4) rotations whose third axis is the local surface normal."""
+    from scipy.spatial.transform import Rotation
+
+    frame = _surface_axes(points)[:, :, [2, 1, 0]]
     frame[:, :, 1] *= np.sign(np.linalg.det(frame))[:, None]  # right-handed
     return Rotation.from_matrix(frame).as_quat()[:, [3, 0, 1, 2]].astype(np.float32)
