@@ -1,9 +1,11 @@
 """The command line as a user meets it: in this process, with the weights that ship."""
 
+import itertools
 import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,9 @@ import soundfile
 
 from audio2shape_core.checkpoint import WEIGHTS
 from audio2shape_core.cli import main
+from audio2shape_core.refinement import refine
+from audio2shape_core.refinement.fit import fit
+from audio2shape_core.refinement.pose import estimate_pose
 from audio2shape_core.shape import Shape
 
 RATE = 16_000
@@ -131,6 +136,62 @@ def test_an_image_gives_a_denser_shape_and_a_picture(tmp_path, sound):
     assert picture.std() > 10
     result = json.loads((tmp_path / "a.json").read_text())
     assert result["num_points"] == (8192 if result["refined"] else 2048)
+
+
+@pytest.fixture
+def picture_and_mask(tmp_path):
+    """Paths of a picture in which nothing stands out, and of a mask that says where the object is."""
+    import cv2
+
+    mask = np.zeros((96, 128), np.uint8)
+    cv2.ellipse(mask, (64, 48), (40, 22), 0, 0, 360, 255, -1)
+    cv2.imwrite(str(tmp_path / "picture.png"), np.full((96, 128, 3), 200, np.uint8))
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    return str(tmp_path / "picture.png"), str(tmp_path / "mask.png")
+
+
+def generated(tmp_path, *argv):
+    """The results of `generate` with those arguments."""
+    output = ["--output", str(tmp_path / "a.ply"), "--json", str(tmp_path / "a.json")]
+    assert main(["generate", *argv, *output]) == 0
+    return json.loads((tmp_path / "a.json").read_text())
+
+
+@needs_weights
+def test_a_mask_says_where_the_object_is(tmp_path, capsys, sound, picture_and_mask):
+    picture, mask = picture_and_mask
+    arguments = [sound, "--image", picture, "--view", "35", "20", "--refine-steps", "5", "--steps", "5"]
+    assert not generated(tmp_path, *arguments)["refined"]
+    assert generated(tmp_path, *arguments, "--mask", mask)["refined"]
+    write_sound(tmp_path / "mask.wav", np.zeros(RATE))
+    assert "not a picture" in refuse(capsys, "generate", *arguments, "--mask", tmp_path / "mask.wav")
+
+
+@needs_weights
+def test_a_mask_of_another_size_is_refused(tmp_path, capsys, sound, picture_and_mask):
+    import cv2
+
+    picture, _ = picture_and_mask
+    cv2.imwrite(str(tmp_path / "small.png"), np.full((48, 64), 255, np.uint8))
+    arguments = ["generate", sound, "--image", picture, "--mask", tmp_path / "small.png", "--steps", "5"]
+    assert "expected shape (96, 128)" in refuse(capsys, *arguments, "--output", tmp_path / "a.ply")
+
+
+@needs_weights
+def test_the_search_of_the_pose_takes_half_of_the_time_budget_at_most(tmp_path, monkeypatch, sound, picture_and_mask):
+    """With a clock that ticks 10 ms a look, so that the machine's load does not matter."""
+    picture, mask = picture_and_mask
+    ticks = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: 0.01 * next(ticks))
+    for function in (estimate_pose, fit, refine):
+        monkeypatch.setattr(sys.modules[function.__module__], "time", clock)
+    arguments = [sound, "--image", picture, "--mask", mask, "--refine-steps", "1", "--steps", "5"]
+    free, held = (
+        generated(tmp_path, *arguments, *budget)["timings_ms"]["pose"] for budget in ([], ["--time-budget", "2"])
+    )
+    least_steps = 16  # one of every candidate's descent
+    assert free > 2000
+    assert 900 < held < 1000 + 10 * (least_steps + 4)  # and it looks at the clock now and then
 
 
 @pytest.mark.parametrize("command", ["", "generate", "train", "evaluate", "benchmark", "doctor"])
