@@ -136,6 +136,7 @@ class AudioToShape:
         *,
         steps: int | None = None,
         guidance: float | None = None,
+        guided_share: float | None = None,
         on_step: Callable[[int, int, torch.Tensor], None] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Clouds for a batch of contexts (B, L, C): points (B, N, 3) and colors (B, N, 3) in [0, 1], float32.
@@ -149,6 +150,7 @@ class AudioToShape:
             train_steps=self.diffusion.train_steps,
             steps=self.diffusion.sample_steps if steps is None else steps,
             guidance=self.diffusion.guidance if guidance is None else guidance,
+            guided_share=self.diffusion.guided_share if guided_share is None else guided_share,
             generator=generator,
             on_step=on_step,
         )

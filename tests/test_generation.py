@@ -131,7 +131,8 @@ def test_one_seed_one_sample():
 
     def draw(seed):
         generator = torch.Generator().manual_seed(seed)
-        return sample(unet, context, (16, 8), train_steps=1000, steps=4, guidance=2.0, generator=generator)
+        return sample(unet, context, (16, 8), train_steps=1000, steps=4, guidance=2.0, guided_share=0.7,
+                      generator=generator)  # fmt: skip
 
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
@@ -155,12 +156,30 @@ def test_a_perfect_denoiser_is_led_back_to_the_data(sampler):
         estimates.append(clean)
 
     drawn = sample(
-        perfect, torch.zeros(1, 1, 1), (16, 8), train_steps=1000, steps=50, guidance=1.0, sampler=sampler,
+        perfect, torch.zeros(1, 1, 1), (16, 8), train_steps=1000, steps=50, guidance=1.0, guided_share=1.0,
+        sampler=sampler,
         generator=torch.Generator().manual_seed(0), on_step=follow,
     )  # fmt: skip
     assert (drawn - target).abs().max() < 0.05
     assert steps == [(i + 1, 50) for i in range(50)]
     assert max((clean - target).abs().max() for clean in estimates) < 2e-3
+
+
+@pytest.mark.parametrize(("guidance", "share", "guided"), [(2.0, 1.0, 10), (2.0, 0.7, 7), (1.0, 1.0, 0), (2.0, 0.0, 0)])
+def test_guidance_compares_with_silence_at_the_cleanest_levels_only(guidance, share, guided):
+    silent = []
+
+    def watching(noisy, steps, context, heard):
+        if not heard.all():
+            silent.append(int(steps[0]))
+        return torch.zeros_like(noisy)
+
+    sample(
+        watching, torch.zeros(1, 1, 1), (4, 2), train_steps=1000, steps=10, guidance=guidance, guided_share=share,
+        generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    assert len(silent) == guided
+    assert all(step < 1000 * share for step in silent)
 
 
 def test_the_loss_of_a_silent_network_is_the_power_of_the_velocity():

@@ -55,6 +55,10 @@ def test_sets_that_are_alike_apart_and_copied():
     assert sets.coverage(one_mode) == 1 / 20
 
 
+def test_the_spread_of_a_set_leaves_out_each_with_itself():
+    assert sets.spread(np.array([[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 0.0]])) == pytest.approx(2.0)
+
+
 def test_pairwise_distances_match_one_by_one():
     rng = np.random.default_rng(2)
     a, b = [rng.normal(size=(60, 3)) for _ in range(3)], [rng.normal(size=(60, 3)) for _ in range(2)]

@@ -20,14 +20,15 @@ from audio2shape_core.data.manifest import Item, read_manifest
 from audio2shape_core.errors import InputError
 from audio2shape_core.evaluation.alignment import Embedded, Embedder, both_ways
 from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
-from audio2shape_core.evaluation.set_metrics import subsample
-from audio2shape_core.evaluation.shape_sets import SET_SIZE, compare_sets
+from audio2shape_core.evaluation.set_metrics import pairwise_chamfer, spread, subsample
+from audio2shape_core.evaluation.shape_sets import CD_POINTS, SET_SIZE, compare_sets
 from audio2shape_core.evaluation.shape_sets import report as report_sets
 from audio2shape_core.pipeline import AudioToShape, Heard
 from audio2shape_core.shape import Shape
 from audio2shape_core.vocabulary import VOCABULARY
 
 BATCH = 32
+VARIETY_SEEDS = 8
 JUDGE_POINTS = 1024  # as many as the judge was trained on, and as the smallest clouds of the gallery have
 
 
@@ -104,6 +105,18 @@ def more_seeds(model: AudioToShape, imagined: list[Imagined], count: int) -> lis
     return imagine_all(model, extra, seed=1)
 
 
+def seed_variety(model: AudioToShape, imagined: list[Imagined], gallery: list[GalleryShape]) -> dict[str, float]:
+    """How much the clouds of one recording differ between seeds, by the class heard: their mean squared Chamfer
+    distance, as a multiple of that between two real shapes of the class. 0 is one shape for all seeds, 1 is life."""
+    variety = {}
+    for one in {one.heard.label: one for one in imagined}.values():
+        clouds = imagine_all(model, [(one.item, one.heard)] * VARIETY_SEEDS, seed=2)
+        own = subsample([normalize(cloud.points) for cloud in clouds], CD_POINTS)
+        real = subsample([s.points for s in gallery if s.label == one.heard.label][:SET_SIZE], CD_POINTS)
+        variety[one.heard.label] = spread(pairwise_chamfer(own, own)) / spread(pairwise_chamfer(real, real))
+    return variety
+
+
 def semantic_retrieval(embedder: Embedder, imagined: list[Imagined], renders: Embedded) -> dict[str, dict]:
     """Table III: do generated clouds lie where their sounds lie? Instances are recordings; images are renders of the
     real gallery, with which generated clouds share no instance."""
@@ -152,6 +165,7 @@ def evaluate_generation(
         samples.setdefault(one.item.label, []).append(one.points)
     embedder = Embedder(weights, device)
     sets = compare_sets(samples, gallery, data)
+    variety = seed_variety(model, imagined, gallery)
     result = {
         "recordings": len(imagined),
         **class_accuracy(imagined, weights),
@@ -161,6 +175,7 @@ def evaluate_generation(
         "semantic": semantic_retrieval(embedder, imagined, embedder.renders(gallery)),
         **{key: value for key, value in sets.items() if key != "per_class"},
         "sets": sets["per_class"],
+        "seed_variety": {"mean": float(np.mean(list(variety.values()))), "per_class": variety},
     }
     if ablations:
         result["ablations"] = {"full": seeds_of(model, heard, weights)}
@@ -188,5 +203,6 @@ def report(result: dict, sets: dict) -> None:
     for name, row in result["semantic"].items():
         print(f"generated {name:14s} mAP {row['map']:.1%} (chance {row['chance_map']:.1%})  r@1 {row['recall@1']:6.1%}")
     report_sets(sets)
+    print(f"eight seeds of one recording vary {result['seed_variety']['mean']:.2f} times as much as real shapes do")
     for name, row in result.get("ablations", {}).items():
         print(f"{name:20s} shape against truth {row['class_accuracy']:6.1%} (spread over 3 seeds {row['spread']:.1%})")

@@ -80,6 +80,7 @@ def mp3(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 CHANGES: dict[str, Change] = {
     "clean": lambda waveform, rng: waveform,
     "gain -20 dB": gain(-20),
+    "gain +20 dB": gain(20),
     "clipped 5 %": clip(0.05),
     "noise 20 dB": noise(20),
     "noise 10 dB": noise(10),

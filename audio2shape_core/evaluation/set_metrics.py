@@ -51,6 +51,11 @@ def minimum_matching_distance(sample_to_reference: np.ndarray) -> float:
     return float(sample_to_reference.min(axis=0).mean())
 
 
+def spread(sample_to_sample: np.ndarray) -> float:
+    """Mean distance between two different samples, from the distances (S, S) of a set to itself; S at least 2."""
+    return float(sample_to_sample[~np.eye(len(sample_to_sample), dtype=bool)].mean())
+
+
 def nearest_reference_distance(sample_to_reference: np.ndarray) -> float:
     """Mean over samples of the distance to the nearest reference; (S, R), lower is better.
 

@@ -15,21 +15,23 @@ from audio2shape_core.data.canonical import normalize
 from audio2shape_core.data.manifest import read_manifest
 from audio2shape_core.evaluation.gallery import read_gallery
 from audio2shape_core.evaluation.generation import hear, judge_classes, macro
-from audio2shape_core.evaluation.set_metrics import minimum_matching_distance, pairwise_chamfer, subsample
+from audio2shape_core.evaluation.set_metrics import minimum_matching_distance, pairwise_chamfer, spread, subsample
 from audio2shape_core.pipeline import AudioToShape
 from audio2shape_core.vocabulary import VOCABULARY
 
 PER_CLASS = 6  # recordings, and references
 GUIDANCE = (1.0, 1.5, 2.0, 3.0, 4.5, 6.0)
+GUIDED_SHARES = (0.3, 0.5, 0.7, 0.85, 1.0)
 STEPS = (5, 10, 20, 40)
 POINTS = 512
 
 
 def evaluate_sweep(data: Path, split: str, *, weights: Path, device: str, picture: Path | None) -> dict:
     """Class accuracy as heard, MMD (squared Chamfer), and variety (mean distance between two clouds of one class, as a
-    multiple of that between two references), for each guidance and each number of steps.
+    multiple of that between two references): for each guidance, each share of the noise levels where it acts, and each
+    number of steps.
 
-    Returns {"guidance": {value: row}, "steps": {value: row}}.
+    Returns {"guidance": {value: row}, "guided_share": {value: row}, "steps": {value: row}}.
     """
     model = AudioToShape.load(weights, device=device)
     rng = np.random.default_rng(0)
@@ -55,11 +57,12 @@ def evaluate_sweep(data: Path, split: str, *, weights: Path, device: str, pictur
             own = subsample([c for c, l in zip(clouds, labels) if l == label], POINTS)
             mmd.append(minimum_matching_distance(pairwise_chamfer(own, truth)))
             if len(own) > 1:
-                variety.append(spread(own) / spread(truth))
+                variety.append(spread(pairwise_chamfer(own, own)) / spread(pairwise_chamfer(truth, truth)))
         return {"as_heard": right, "mmd": float(np.mean(mmd)), "variety": float(np.mean(variety))}
 
     result = {
         "guidance": {value: measure(guidance=value) for value in tqdm(GUIDANCE, "guidance")},
+        "guided_share": {value: measure(guided_share=value) for value in tqdm(GUIDED_SHARES, "guided share")},
         "steps": {value: measure(steps=value) for value in tqdm(STEPS, "steps")},
     }
     for name, rows in result.items():
@@ -72,12 +75,6 @@ def evaluate_sweep(data: Path, split: str, *, weights: Path, device: str, pictur
     return result
 
 
-def spread(clouds: list[np.ndarray]) -> float:
-    """Mean squared Chamfer distance between two different clouds."""
-    distances = pairwise_chamfer(clouds, clouds)
-    return float(distances[~np.eye(len(clouds), dtype=bool)].mean())
-
-
 def draw_sweep(result: dict, path: Path) -> None:
     """A panel a setting: accuracy and variety on the left axis, MMD on the right."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -85,7 +82,7 @@ def draw_sweep(result: dict, path: Path) -> None:
 
     from audio2shape_core.preview import write_png
 
-    figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
+    figure = Figure(figsize=(14, 4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (name, rows) in zip(figure.subplots(1, len(result)), result.items()):
         values = list(rows)

@@ -56,13 +56,16 @@ def sample(
     train_steps: int,
     steps: int,
     guidance: float,
+    guided_share: float,
     generator: torch.Generator,
     sampler: str = "dpm++",
     on_step: Callable[[int, int, Tensor], None] | None = None,
 ) -> Tensor:
     """Standardised latents drawn for contexts (B, L, C'): (B, T, C), with (T, C) = `shape`.
 
-    guidance 1 follows the audio as learned; larger values push away from what would be drawn without it.
+    guidance 1 follows the audio as learned; larger values push away from what would be drawn without it, at the
+    `guided_share` of noise levels that lie nearest to the finished shape. At the others the sample is still all noise:
+    pushed there, all seeds of a class end in one shape (guidance in a limited interval, Kynkaanniemi et al. 2024).
     Noise is drawn on the CPU, so one seed gives one shape on every device. `on_step(step, total, clean)` follows every
     step; clean: (B, T, C), what the network then takes the latents for.
     """
@@ -75,7 +78,7 @@ def sample(
     both = torch.cat([heard, ~heard])
     for index, step in enumerate(scheduler.timesteps):
         times = step.to(context.device).expand(batch)
-        if guidance == 1.0:
+        if guidance == 1.0 or step >= guided_share * train_steps:
             velocity = denoiser(latents, times, context, heard)
         else:
             pair = denoiser(latents.repeat(2, 1, 1), times.repeat(2), context.repeat(2, 1, 1), both)
