@@ -22,7 +22,7 @@ from audio2shape_core.errors import InputError
 from audio2shape_core.files import replacing
 
 TASKS = ("align", "autoencode", "diffuse", "judge")
-EVALUATIONS = ("retrieval", "reconstruction", "generation", "refinement", "sweep", "tables")
+EVALUATIONS = ("retrieval", "reconstruction", "generation", "refinement", "headings", "sweep", "tables")
 
 
 def write_json(path: str | None, result: dict) -> None:

@@ -8,8 +8,10 @@ import soundfile
 
 from audio2shape_core.checkpoint import WEIGHTS
 from audio2shape_core.cli import main
+from audio2shape_core.data.canonical import turn
 from audio2shape_core.data.procedural import procedural_shape
 from audio2shape_core.data.sounds import synthesize
+from audio2shape_core.evaluation.headings import agreement, evaluate_headings
 
 if not (WEIGHTS / "judge.safetensors").is_file():
     pytest.skip("the shipped weights are not in this checkout", allow_module_level=True)
@@ -105,6 +107,27 @@ def test_sweep(data, tmp_path, monkeypatch):
     assert set(result["steps"]) == {"2", "5"}
     assert all(row["mmd"] > 0 for rows in result.values() for row in rows.values())
     assert (tmp_path / "sweep.png").stat().st_size > 5_000
+
+
+def test_headings_agree_where_one_shape_was_not_turned():
+    rng = np.random.default_rng(0)
+    dog = procedural_shape("dog", 0, 512)[0]
+    straight = [(dog + rng.normal(0, 0.01, dog.shape)).astype(np.float32) for _ in range(5)]
+    assert agreement(straight) == 1.0
+    assert agreement([turn(straight[0], 180), *straight[1:]]) == pytest.approx(0.8)
+
+
+def test_headings_of_a_data_set(tmp_path, capsys):
+    (tmp_path / "shapes").mkdir()
+    clouds = {f"x_{seed}/points": turn(procedural_shape("cow", seed, 512)[0], 90 * seed) for seed in range(5)}
+    np.savez(tmp_path / "shapes/cow.npz", **clouds)
+    rows = [f"shape,cow,shapes/cow.npz:x_{seed},test,x_{seed},,,CC0" for seed in range(5)]
+    table = ["kind,class,item,split,group,source_repo,source_path,licence", *rows]
+    (tmp_path / "MANIFEST.csv").write_text("\n".join(table) + "\n")
+    result = evaluate_headings(tmp_path, "test")
+    assert result["per_class"]["cow"]["shapes"] == 5
+    assert result["canonical"] == 1.0 > result["as_found"]
+    assert "cow" in capsys.readouterr().out
 
 
 def test_tables_set_the_papers_figures_beside_ours(data, tmp_path, monkeypatch, capsys):

@@ -37,6 +37,10 @@ def evaluate(
         from audio2shape_core.evaluation.sweep import evaluate_sweep
 
         return evaluate_sweep(data, split, weights=folder, device=device, picture=drawn)
+    if what == "headings":
+        from audio2shape_core.evaluation.headings import evaluate_headings
+
+        return evaluate_headings(data, split)
     if what == "tables":
         from audio2shape_core.evaluation.tables import evaluate_tables
 
