@@ -135,7 +135,8 @@ def generate(args: argparse.Namespace) -> None:
         "timings_ms": {stage: round(ms, 2) for stage, ms in timings.items()}, "num_points": len(result.shape.points),
         "seed": result.seed, "device": result.device, "weights_sha256": result.weights_sha256,
         "refined": bool(result.refined and result.refined.accepted),
-        "camera_from_shape": result.shape.camera_from_shape.tolist(), "output": args.output,
+        "camera_from_shape": result.shape.camera_from_shape.tolist(),
+        "front_in_camera": result.shape.front_in_camera().tolist(), "output": args.output,
     })  # fmt: skip
     note = "" if result.refined is None or result.refined.accepted else " (image not trusted: coarse shape kept)"
     print(

@@ -46,6 +46,11 @@ class Shape:
         matrix = self.camera_from_shape
         return (self.points @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
 
+    def front_in_camera(self) -> np.ndarray:
+        """Which way the shape faces: the unit vector of its front in the camera's optical frame, (3,) float64."""
+        front = self.camera_from_shape[:3, 0]
+        return front / np.linalg.norm(front)
+
     def save(self, path: str | os.PathLike) -> None:
         """Write the shape in the format of the suffix, to a temporary name that is then renamed.
 

@@ -37,6 +37,13 @@ def test_files_give_back_what_was_saved(tmp_path, suffix):
         assert np.array_equal(back.camera_from_shape, shape.camera_from_shape)
 
 
+def test_a_shape_says_which_way_it_faces():
+    towards = np.diag([1.0, 1.0, 1.0, 1.0])
+    towards[:3, :3] = 2.5 * np.array([[0, 1, 0], [0, 0, -1], [-1, 0, 0]])  # 2.5 m a unit; its front looks at the camera
+    facing = Shape(**{**vars(make_shape()), "camera_from_shape": towards})
+    assert np.allclose(facing.front_in_camera(), [0, 0, -1])
+
+
 def test_an_independent_reader_understands_the_ply(tmp_path):
     trimesh = pytest.importorskip("trimesh", reason="trimesh is the second opinion on PLY files")
     shape = make_shape()

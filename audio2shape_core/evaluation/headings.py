@@ -23,7 +23,7 @@ GAIN = 0.05  # a shape disagrees where a turn brings it closer to its nearest fe
 def agreement(clouds: list[np.ndarray]) -> float:
     """Share of clouds (N, 3) of a class that no turn about z would bring closer to the nearest other cloud.
 
-    Closer by the Chamfer distance, by more than `GAIN`: a thing that looks the same from both sides may face either way.
+    Closer by the Chamfer distance, by more than `GAIN`: what looks the same from both sides may face either way.
     """
     clouds = subsample(clouds, POINTS)
     nearest = []
