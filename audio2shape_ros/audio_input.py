@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,8 @@ GAP_S = 0.25  # beyond the jitter of receive times: sound was lost
 JUMP_S = 1.0  # the stream went elsewhere, for instance a bag that started again
 QUEUE = 200  # two seconds of messages at the 100 Hz of a small microphone buffer
 MP3_SUSPICIONS = 3  # messages in a row that start like MP3; PCM does so by chance now and then
+RATE_OVER_S = 2.0  # shortest time over which the samples that arrive are counted
+SILENT_DBFS = -100.0  # below the noise of any microphone that is on
 TYPES = {"audio_data_stamped": "AudioDataStamped", "audio_stamped": "AudioStamped", "audio_data": "AudioData"}
 MP3_CODINGS = ("mp3", "mpeg")
 
@@ -59,12 +62,37 @@ class AudioStatus:
     format: str = ""
     stamp_source: str = ""
     messages: int = 0
+    sample_rate: int = 0  # Hz, as the format says
     gaps: int = 0
     clipped: int = 0
-    last_message: float = 0.0  # time.monotonic() of the latest
     level_dbfs: float = -120.0
+    last_message: float = 0.0  # time.monotonic() of the latest; so are the next two
+    last_gap: float = float("-inf")
+    last_sound: float = 0.0  # that was not digital silence
     error: str = ""
     coding: str = field(default="", repr=False)  # as audio_info tells it
+    arrivals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=400), repr=False)
+
+    def heard(self, mono: np.ndarray, rate: int, lost: bool) -> None:
+        """Note the (S,) samples of a message that was understood."""
+        now = time.monotonic()
+        if rate != self.sample_rate or self.arrivals and now - self.arrivals[-1][0] > JUMP_S:
+            self.arrivals.clear()
+            self.last_sound = now
+        self.arrivals.append((now, len(mono)))
+        self.sample_rate, self.error = rate, ""
+        self.clipped += int(np.count_nonzero(np.abs(mono) >= 0.999) > len(mono) // 100)
+        self.level_dbfs = rms_dbfs(mono)
+        if self.level_dbfs > SILENT_DBFS:
+            self.last_sound = now
+        if lost:
+            self.gaps, self.last_gap = self.gaps + 1, now
+
+    def measured_rate(self) -> float | None:
+        """Samples a second that really arrive, None before that can be told."""
+        rows = list(self.arrivals)
+        spent = rows[-1][0] - rows[0][0] if rows else 0.0
+        return sum(count for _, count in rows[1:]) / spent if spent >= RATE_OVER_S else None
 
 
 class AudioInput:
@@ -247,12 +275,8 @@ class AudioInput:
         if self.ring is None or self.ring.sample_rate != rate:
             self.ring = AudioRing(RING_S, rate)
         gap = self.ring.append(mono, end)
-        if abs(gap) > GAP_S:
-            self.status.gaps += 1
         if abs(gap) > JUMP_S:
             self.ring.clear()
             self.ring.append(mono, end)
-        self.status.clipped += int(np.count_nonzero(np.abs(mono) >= 0.999) > len(mono) // 100)
-        self.status.level_dbfs = rms_dbfs(mono)
-        self.status.error = ""
+        self.status.heard(mono, rate, lost=abs(gap) > GAP_S)
         self._on_sound(mono, rate, end)

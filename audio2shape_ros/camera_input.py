@@ -35,6 +35,7 @@ class Snapshot:
 class CameraStatus:
     images: int = 0
     depth_images: int = 0
+    infos: int = 0
     last_image: float = 0.0  # time.monotonic()
     calibrated: bool = False
     frame_id: str = ""
@@ -84,6 +85,7 @@ class CameraInput:
     def _on_info(self, message: CameraInfo) -> None:
         with self._lock:
             self._info = message
+            self.status.infos += 1
             self.status.calibrated = message.k[0] > 0
             self.status.frame_id = message.header.frame_id or self.status.frame_id
 

@@ -13,6 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 QUIET_S = 3.0  # without a message this long, an input is dead
+RATE_OFF = 0.25  # by which the sound that arrives may differ from what its format says
 ERROR_S = 10.0  # how long an unusable image is talked about
 MISSES = 3  # budget misses in a row before WARN becomes ERROR
 Report = tuple[bytes, str, dict[str, object]]  # level, summary, values
@@ -69,16 +70,24 @@ class Diagnostics:
         source = self._node.audio
         if source is None:
             return STALE, "not active", {}
-        s = source.status
+        s, now, rate = source.status, time.monotonic(), source.status.measured_rate()
         values = {
             "type": s.kind, "reliability": s.reliability, "format": s.format, "stamps": s.stamp_source,
-            "messages": s.messages, "gaps": s.gaps, "clipped messages": s.clipped, "level dBFS": f"{s.level_dbfs:.0f}",
+            "messages": s.messages, "samples/s": f"{rate:.0f}" if rate else "", "gaps": s.gaps,
+            "clipped messages": s.clipped, "level dBFS": f"{s.level_dbfs:.0f}",
         }  # fmt: skip
         if s.error:
             return ERROR, s.error, values
-        if not s.messages or time.monotonic() - s.last_message > QUIET_S:
+        if not s.messages or now - s.last_message > QUIET_S:
             topic = self._node.resolve_topic_name("audio")
             return WARN, f"nothing arrives on {topic}: start the microphone or remap audio", values
+        if now - s.last_gap < QUIET_S:
+            return WARN, "sound was lost between two messages: is the machine or the network too busy?", values
+        if rate and abs(rate / s.sample_rate - 1) > RATE_OFF:
+            told = f"{rate:.0f} samples arrive a second, expected {s.sample_rate}"
+            return WARN, f"{told}: set audio.sample_rate and audio.channels, or mend audio_info", values
+        if now - s.last_sound > QUIET_S:
+            return WARN, "digital silence: is the microphone muted?", values
         if s.clipped and s.level_dbfs > -3:
             return WARN, "the microphone clips: lower its gain", values
         return OK, "hearing", values
@@ -98,8 +107,10 @@ class Diagnostics:
             return WARN, s.error, values
         if not s.images or time.monotonic() - s.last_image > QUIET_S:
             return OK, "no camera: shapes stay as imagined", values
+        if not s.infos:
+            return WARN, "no camera_info: a usual field of view is assumed", values
         if not s.calibrated:
-            return WARN, "no calibrated camera_info: a usual field of view is assumed", values
+            return WARN, "camera_info is not calibrated (K[0] is 0), images are not used: set camera_info_url", values
         if "optical" not in s.frame_id:
             return WARN, f"frame {s.frame_id!r} is not named *_optical: expected z forward, x right, y down", values
         return OK, "seeing", values
@@ -125,10 +136,10 @@ class Diagnostics:
         if model is None or model.info is None:
             return STALE, "not configured", {}
         info = model.info
+        values = {"device": info.device, "rasterizer": info.rasterizer}
         if not info.name:
-            level = WARN if self._node.settings["device"] == "auto" else OK
-            return level, "running on the CPU", {"device": info.device}
-        return OK, info.name, {"device": info.device, "memory used MiB": info.used_mib, "total MiB": info.total_mib}
+            return WARN if self._node.settings["device"] == "auto" else OK, "running on the CPU", values
+        return OK, info.name, {**values, "memory used MiB": info.used_mib, "total MiB": info.total_mib}
 
     def _pipeline(self) -> Report:
         status, worker = self._node.pipeline, self._node.worker

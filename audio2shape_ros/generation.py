@@ -4,6 +4,7 @@ so that the node can name these functions without paying for it."""
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audio2shape_core.audio import SAMPLE_RATE, resample
-from audio2shape_core.errors import Progress
+from audio2shape_core.errors import Cancelled, Progress
 from audio2shape_core.shape import Shape
 from audio2shape_ros.requests import (
     DeadlineMissed,
@@ -82,7 +83,7 @@ def attempt(
         waveform, seed=request.seed, steps=request.steps, guidance=request.guidance, num_points=request.num_points,
         progress=watch, on_estimate=estimate if on_preview and request.preview_steps else None,
     )  # fmt: skip
-    shape, refined, rendering = generation.shape, False, None
+    shape, refined, rendering, notice = generation.shape, False, None, ""
     timings = {stage: ms for stage, ms in generation.timings_ms.items() if stage != "total"}
     budget = request.refine_budget_s
     if request.deadline:
@@ -91,17 +92,22 @@ def attempt(
         if on_preview:
             on_preview(shape)
         view = request.view
-        shape, fitted = model.refine(
-            shape, view.pixels, camera=view.camera, iterations=request.refine_steps, time_budget_s=budget,
-            seed=request.seed, progress=watch,
-        )  # fmt: skip
-        refined, rendering = fitted.accepted, fitted.rendering
-        timings |= {stage: 1000 * seconds for stage, seconds in fitted.seconds.items()}
+        try:
+            shape, fitted = model.refine(
+                shape, view.pixels, camera=view.camera, iterations=request.refine_steps, time_budget_s=budget,
+                seed=request.seed, progress=watch,
+            )  # fmt: skip
+            refined, rendering = fitted.accepted, fitted.rendering
+            timings |= {stage: 1000 * seconds for stage, seconds in fitted.seconds.items()}
+        except Exception as error:  # the coarse shape is there, and better than none: on CUDA, gsplat may be missing
+            if isinstance(error, Cancelled) or out_of_memory(error) or beyond_repair(error):
+                raise
+            notice = f"not refined: {type(error).__name__}: {error}"
     timings["total"] = 1000 * (time.monotonic() - request.received)
     return Outcome(
         shape=without_torch(shape), confidence=float(generation.heard.confidence), refined=refined,
         seed=generation.seed, device=generation.device, weights_sha256=generation.weights_sha256, timings_ms=timings,
-        rendering=rendering,
+        rendering=rendering, notice=notice,
     )  # fmt: skip
 
 
@@ -144,14 +150,15 @@ def beyond_repair(error: Exception) -> bool:
 
 
 def describe(model: AudioToShape) -> ModelInfo:
-    info = ModelInfo(str(model.device), model.weights_sha256)
+    info = ModelInfo(str(model.device), model.weights_sha256, rasterizer="numba")
     if not info.device.startswith("cuda"):
         return info
+    gsplat = "gsplat" if importlib.util.find_spec("gsplat") else "none: pip install gsplat"
     import torch
 
     free, total = torch.cuda.mem_get_info(model.device)
     name = torch.cuda.get_device_name(model.device)
-    return replace(info, name=name, used_mib=(total - free) >> 20, total_mib=total >> 20)
+    return replace(info, rasterizer=gsplat, name=name, used_mib=(total - free) >> 20, total_mib=total >> 20)
 
 
 def warm_up(model: AudioToShape) -> None:

@@ -13,8 +13,10 @@ from audio2shape_core.errors import InputError
 # encoding: (bytes per channel, channels). Names as in sensor_msgs/image_encodings.hpp.
 LAYOUTS = {
     "rgb8": (1, 3), "bgr8": (1, 3), "rgba8": (1, 4), "bgra8": (1, 4), "mono8": (1, 1), "8UC1": (1, 1), "8UC3": (1, 3),
-    "mono16": (2, 1), "16UC1": (2, 1), "rgb16": (2, 3), "bgr16": (2, 3),
+    "8UC4": (1, 4), "mono16": (2, 1), "16UC1": (2, 1), "16UC3": (2, 3), "16UC4": (2, 4), "rgb16": (2, 3),
+    "bgr16": (2, 3), "rgba16": (2, 4), "bgra16": (2, 4),
     "bayer_rggb8": (1, 1), "bayer_bggr8": (1, 1), "bayer_gbrg8": (1, 1), "bayer_grbg8": (1, 1),
+    "bayer_rggb16": (2, 1), "bayer_bggr16": (2, 1), "bayer_gbrg16": (2, 1), "bayer_grbg16": (2, 1),
     "yuv422": (1, 2), "uyvy": (1, 2), "yuv422_yuy2": (1, 2), "yuyv": (1, 2),
 }  # fmt: skip
 # OpenCV names a Bayer pattern by its second row, from the second column on.
@@ -49,7 +51,7 @@ def image_to_rgb(message) -> np.ndarray:
         return cv2.cvtColor(pixels, cv2.COLOR_YUV2RGB_YUY2)
     if channels == 1:
         return np.repeat(pixels, 3, axis=2)
-    blue_first = code.startswith("bgr") or code == "8UC3"  # OpenCV's order where the name does not tell
+    blue_first = code.startswith("bgr") or "UC" in code  # OpenCV's order where the name does not tell
     return np.ascontiguousarray(pixels[..., 2::-1] if blue_first else pixels[..., :3])
 
 

@@ -17,7 +17,7 @@ import uuid
 from dataclasses import replace
 
 import numpy as np
-from geometry_msgs.msg import Pose, TransformStamped, Vector3
+from geometry_msgs.msg import Point, Pose, TransformStamped, Vector3
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.time import Time
@@ -160,7 +160,7 @@ class Outputs:
         if self._vision:
             self._publish("detections", self._detections(message))
         if self._visual:
-            self._publish("markers", self._markers(message))
+            self._publish("markers", self._markers(message, camera_frame))
         if self._settings["output.tf"] and self._broadcaster:
             self._broadcast(message)
         self._debug(request, outcome)
@@ -220,8 +220,9 @@ class Outputs:
             detection.results.append(result)
         return v.Detection3DArray(header=shape.header, detections=[detection])
 
-    def _markers(self, shape: ShapeHypothesis):
-        """visualization_msgs/MarkerArray: the box, and above it the label with its probability."""
+    def _markers(self, shape: ShapeHypothesis, camera_frame: str):
+        """visualization_msgs/MarkerArray: the box, above it the label with its probability, and where the frame is the
+        camera's, an arrow from there to it."""
         m = self._visual.Marker
         box = m(header=shape.header, ns="box", id=0, type=m.CUBE, action=m.ADD, pose=shape.pose, scale=shape.size)
         box.color.r, box.color.g, box.color.b, box.color.a = 0.2, 0.6, 1.0, 0.15
@@ -231,7 +232,12 @@ class Outputs:
         text.scale.z, text.color.a = height / 8, 1.0
         text.color.r = text.color.g = text.color.b = 1.0
         text.text = f"{shape.labels[0]} {shape.confidence:.0%}"
-        return self._visual.MarkerArray(markers=[box, text])
+        ray = m(header=shape.header, ns="ray", id=0, type=m.ARROW, action=m.DELETE)
+        if camera_frame and shape.header.frame_id == camera_frame:
+            ray.action, ray.points = m.ADD, [Point(), shape.pose.position]
+            ray.scale = Vector3(x=height / 50, y=height / 20)
+            ray.color.r, ray.color.g, ray.color.b, ray.color.a = 1.0, 0.8, 0.2, 0.6
+        return self._visual.MarkerArray(markers=[box, text, ray])
 
     def _broadcast(self, shape: ShapeHypothesis) -> None:
         moved = TransformStamped(header=shape.header, child_frame_id=f"{self._node.get_name()}/shape")

@@ -136,11 +136,12 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What was loaded, for the log and diagnostics. device: as torch names it; name: of a GPU, else empty; memory in
-    MiB, of the whole GPU."""
+    """What was loaded, for the log and diagnostics. device: as torch names it; rasterizer: what refinement renders by;
+    name: of a GPU, else empty; memory in MiB, of the whole GPU."""
 
     device: str
     weights_sha256: str
+    rasterizer: str
     name: str = ""
     used_mib: int = 0
     total_mib: int = 0

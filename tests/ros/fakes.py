@@ -19,7 +19,7 @@ from audio2shape_ros.requests import ModelOptions
 STEP_S = 0.005
 POINTS = 2048  # more than this does not fit into the fake's memory
 # Seeds that make it fail.
-KILLED, CRASHED, CUDA, BROKEN, NO_MEMORY, NO_MEMORY_REFINING, DEAF = range(101, 108)
+KILLED, CRASHED, CUDA, BROKEN, NO_MEMORY, NO_MEMORY_REFINING, DEAF, NO_RASTERIZER = range(101, 109)
 
 
 class FakeModel:
@@ -60,6 +60,8 @@ class FakeModel:
     def refine(self, shape, image, *, camera, iterations, time_budget_s, seed, progress):
         if seed == NO_MEMORY_REFINING:
             raise MemoryError
+        if seed == NO_RASTERIZER:
+            raise ModuleNotFoundError("No module named 'gsplat'")
         progress("pose", 1, 1)
         for step in range(iterations):
             time.sleep(STEP_S)

@@ -1,6 +1,7 @@
 """What the tests of a running node share."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,8 @@ class Camera:
     DISTANCE_M = 3.0
     K = (110.0, 0.0, 63.5, 0.0, 110.0, 47.5, 0.0, 0.0, 1.0)
 
-    def __init__(self, client) -> None:
-        self._node = client.node
+    def __init__(self, client, k: Sequence[float] = K) -> None:
+        self._node, self._k = client.node, k
         qos = qos_profile_sensor_data
         self._publishers = [
             client.node.create_publisher(kind, topic, qos)
@@ -40,7 +41,7 @@ class Camera:
         header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id="camera_optical_frame")
         images, infos, depths = self._publishers
         images.publish(rgb_to_image(self._pixels, header))
-        infos.publish(CameraInfo(header=header, width=128, height=96, k=self.K, distortion_model="plumb_bob"))
+        infos.publish(CameraInfo(header=header, width=128, height=96, k=self._k, distortion_model="plumb_bob"))
         depths.publish(Image(header=header, width=128, height=96, encoding="16UC1", step=256, data=self._depth))
 
     def stop(self) -> None:

@@ -83,6 +83,25 @@ def test_a_publisher_that_starts_again_is_heard_again(client, process, microphon
     client.wait_for(lambda: hearing(client), "the first one again")
 
 
+def test_lost_muted_and_mislabelled_sound_is_noticed(client, process, microphone):
+    def says(words: str):
+        return lambda: words in diagnostics(client)["audio input"].message
+
+    microphone.pause(0.6)
+    client.wait_for(says("sound was lost"), "the gap", 10)
+    assert int(values(diagnostics(client)["audio input"])["gaps"]) >= 1
+    microphone.muted = True
+    client.wait_for(says("digital silence"), "the silence", 30)
+    client.wait_for(lambda: not generate(client).success, "no shape of nothing", 30)
+    microphone.muted = False
+    client.wait_for(lambda: hearing(client), "sound again", 30)
+    usual = {"channels": 1, "sample_format": "S16LE", "coding_format": "wave"}
+    microphone.info.publish(AudioInfo(sample_rate=2 * RATE, **usual))
+    client.wait_for(says(f"samples arrive a second, expected {2 * RATE}"), "the wrong rate", 30)
+    microphone.info.publish(AudioInfo(sample_rate=RATE, **usual))
+    client.wait_for(lambda: hearing(client), "the right rate", 30)
+
+
 def test_another_sample_rate_is_followed(client, process, microphone):
     shapes = client.collect(ShapeHypothesis, f"{NODE}/shape", 10)
     microphone.stop()
@@ -114,6 +133,17 @@ def test_a_camera_may_leave_and_come_back_and_depth_gives_the_scale(client, proc
     assert shapes[-1].refined
     assert shapes[-1].scale_source == ShapeHypothesis.SCALE_DEPTH
     assert shapes[-1].pose.position.z == pytest.approx(Camera.DISTANCE_M, rel=0.5)
+    camera.stop()
+
+
+def test_an_uncalibrated_camera_refuses_refinement(client, process, microphone):
+    camera = Camera(client, k=[0.0] * 9)
+    client.wait_for(lambda: values(diagnostics(client)["camera"])["images"] != "0", "the camera")
+    shapes = client.collect(ShapeHypothesis, f"{NODE}/shape", 10)
+    client.wait_for(lambda: generate(client).success and "K[0] is 0" in diagnostics(client)["camera"].message, "a word")
+    client.wait_for(lambda: shapes, "the shape", 5)
+    assert not any(shape.refined for shape in shapes)
+    assert shapes[-1].header.frame_id == "camera_optical_frame"  # where the camera stands is known all the same
     camera.stop()
 
 

@@ -30,6 +30,8 @@ def message(encoding: str, pixels: np.ndarray, padding: int = 0, big: bool = Fal
         ("rgb8", RGB), ("bgr8", RGB[..., ::-1].copy()), ("8UC3", RGB[..., ::-1].copy()),
         ("rgba8", np.dstack([RGB, RGB[..., :1]])), ("bgra8", np.dstack([RGB[..., ::-1], RGB[..., :1]])),
         ("rgb16", (RGB.astype("<u2") << 8)), ("bgr16", (RGB[..., ::-1].astype("<u2") << 8)),
+        ("rgba16", np.dstack([RGB, RGB[..., :1]]).astype("<u2") << 8), ("16UC3", RGB[..., ::-1].astype("<u2") << 8),
+        ("bgra16", np.dstack([RGB[..., ::-1], RGB[..., :1]]).astype("<u2") << 8),
     ],
 )  # fmt: skip
 def test_colour_encodings(encoding, pixels, padding):
@@ -50,6 +52,8 @@ def test_bayer_patterns(name, offsets):
         mosaic[i // 2 :: 2, i % 2 :: 2] = SMOOTH[i // 2 :: 2, i % 2 :: 2, "RGB".index(channel)]
     decoded = image_to_rgb(message(f"bayer_{name}8", mosaic[..., None]))
     assert np.abs(decoded[4:-4, 4:-4].astype(int) - SMOOTH[4:-4, 4:-4]).mean() < 6
+    wide = message(f"bayer_{name}16", mosaic[..., None].astype("<u2") << 8)
+    np.testing.assert_array_equal(image_to_rgb(wide), decoded)
 
 
 @pytest.mark.parametrize(("encoding", "luma"), [("yuv422", 1), ("uyvy", 1), ("yuv422_yuy2", 0), ("yuyv", 0)])

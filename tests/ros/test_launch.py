@@ -6,10 +6,21 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import soundfile
+import yaml
+from graph import LATCHED
+from microphone import Microphone
+from rcl_interfaces.srv import GetParameters
+from sensor_msgs.msg import PointCloud2
+from sounds import RATE, tone
 
+from audio2shape_core.checkpoint import WEIGHTS
 from audio2shape_ros.parameters import BY_NAME
 
 LAUNCH = Path(__file__).parents[2] / "launch"
@@ -41,18 +52,62 @@ def test_arguments_override_parameters_that_exist():
     assert asked <= set(found["ARGUMENTS"])
 
 
-@pytest.mark.skipif(importlib.util.find_spec("launch_ros") is None, reason="launch_ros is on no Python index")
-def test_the_launch_file_starts_the_node(client, tmp_path):
-    parameters = tmp_path / "parameters.yaml"
-    parameters.write_text("/**:\n  ros__parameters:\n    allow_random_weights: true\n    weights_dir: /nonexistent\n")
-    code = "import sys; from launch import LaunchService, LaunchDescription as D; from launch.actions import *; "
-    code += "from launch.launch_description_sources import PythonLaunchDescriptionSource as S; s = LaunchService(); "
-    code += "s.include_launch_description(D([IncludeLaunchDescription(S(sys.argv[1]), launch_arguments=[a.split(':=') "
-    code += "for a in sys.argv[2:]])])); sys.exit(s.run())"
-    arguments = [str(LAUNCH / "generate.launch.py"), "namespace:=launched", f"params_file:={parameters}"]
-    process = subprocess.Popen([sys.executable, "-c", code, *arguments], start_new_session=True)
+needs_launch_ros = pytest.mark.skipif(
+    importlib.util.find_spec("launch_ros") is None, reason="launch_ros is on no Python index"
+)
+START = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+arguments = [argument.split(":=") for argument in sys.argv[2:]]
+included = IncludeLaunchDescription(PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)
+service = LaunchService()
+service.include_launch_description(LaunchDescription([included]))
+sys.exit(service.run())
+"""
+
+
+@contextmanager
+def launched(name: str, *arguments: str) -> Iterator[None]:
+    """`ros2 launch`, in few words; interrupted at the end, after which nothing may be left."""
+    process = subprocess.Popen([sys.executable, "-c", START, str(LAUNCH / name), *arguments], start_new_session=True)
     try:
-        client.wait_for(lambda: client.state("/launched/audio2shape") == "active", "the launched node")
+        yield
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(30)
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"something of {name} still runs 2 s after it ended")
+
+
+@needs_launch_ros
+def test_generate_starts_the_node_with_its_arguments(client, tmp_path):
+    parameters = tmp_path / "parameters.yaml"
+    given = {"allow_random_weights": True, "weights_dir": "/nonexistent", "trigger.mode": "continuous"}
+    parameters.write_text(yaml.safe_dump({"/**": {"ros__parameters": given}}))
+    arguments = ("namespace:=launched", f"params_file:={parameters}", "audio_topic:=/mic", "trigger_mode:=on_demand")
+    with launched("generate.launch.py", *arguments):
+        client.wait_for(lambda: client.state("/launched/audio2shape") == "active", "the launched node")
+        client.wait_for(lambda: client.node.count_subscribers("/launched/image"), "its camera input", 10)
+        asked = GetParameters.Request(names=["trigger.mode", "weights_dir"])
+        answer = client.call(GetParameters, "/launched/audio2shape/get_parameters", asked)
+        assert [value.string_value for value in answer.values] == ["on_demand", "/nonexistent"]
+        microphone = Microphone(client, "/mic")
+        client.wait_for(lambda: client.node.count_subscribers("/mic"), "its microphone", 20)
+        microphone.stop()
+
+
+@needs_launch_ros
+@pytest.mark.skipif(not (WEIGHTS / "denoiser.safetensors").is_file(), reason="the shipped weights are not here")
+def test_the_demo_shows_a_shape(client, tmp_path):
+    soundfile.write(tmp_path / "tone.wav", tone(3.0), RATE)
+    clouds = client.collect(PointCloud2, "/audio2shape/points", LATCHED)
+    with launched("demo.launch.py", f"audio:={tmp_path}/tone.wav", "rviz:=false", "device:=cpu"):
+        client.wait_for(lambda: clouds and clouds[-1].width, "the cloud")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rclpy
 from audio2shape_ros.msg import ShapeHypothesis
-from geometry_msgs.msg import TransformStamped
+from geometry_msgs.msg import Point, TransformStamped
 from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
 from std_msgs.msg import Header
@@ -112,7 +112,9 @@ def test_detection_is_joined_to_the_cloud_by_header_and_id(outputs):
 
 def test_markers_show_box_and_label(outputs):
     pytest.importorskip("visualization_msgs")
-    box, label = outputs._markers(record()).markers
+    box, label, ray = outputs._markers(record(), CAMERA).markers
     assert box.type == box.CUBE
     assert (box.scale.x, box.color.a) == (pytest.approx(1.0), pytest.approx(0.15))
     assert label.text == "dog 90%"
+    assert (ray.action, ray.points) == (ray.ADD, [Point(), box.pose.position])
+    assert outputs._markers(record(), "").markers[2].action == ray.DELETE  # no camera, no line of sight

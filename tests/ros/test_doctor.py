@@ -1,0 +1,43 @@
+"""What the doctor sees of a graph, run as a user would."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from audio_common_msgs.msg import AudioInfo
+from graph import Camera, generate
+from sensor_msgs.msg import Image
+
+DOCTOR = Path(__file__).parents[2] / "scripts" / "doctor"
+
+
+def doctor(*remaps: str) -> tuple[int, list[str]]:
+    """Exit code and lines."""
+    arguments = [item for remap in remaps for item in ("-r", remap)]
+    ran = subprocess.run(
+        [sys.executable, str(DOCTOR), "--ros-args", *arguments], capture_output=True, text=True, timeout=300
+    )
+    return ran.returncode, ran.stdout.splitlines()
+
+
+def test_a_healthy_graph_and_what_a_running_node_says(client, process, microphone):
+    camera = Camera(client, k=[0.0] * 9)
+    client.wait_for(lambda: generate(client).success, "a shape that had a look at the picture")
+    _, lines = doctor()
+    camera.stop()
+    assert any(line.startswith("  ok  audio: audio_common_msgs/msg/AudioDataStamped from tester") for line in lines)
+    assert "  ok  audio2shape: audio input: hearing" in lines
+    assert any(line.startswith("note  audio2shape: camera: ") and "not calibrated" in line for line in lines)
+    assert any(" weights: " in line for line in lines)  # the machine is looked at too
+
+
+def test_wrong_types_must_be_mended(client):
+    wrong = [client.node.create_publisher(kind, f"/wrong/{topic}", 10) for kind, topic in
+             ((Image, "audio"), (AudioInfo, "image"))]  # fmt: skip
+    code, lines = doctor("__ns:=/wrong")
+    assert code == 1
+    assert any(line.startswith("MEND  audio carries sensor_msgs/msg/Image, expected") for line in lines)
+    assert any(line.startswith("MEND  image carries audio_common_msgs/msg/AudioInfo") for line in lines)
+    assert any("no node audio2shape runs here" in line for line in lines)
+    for publisher in wrong:
+        client.node.destroy_publisher(publisher)
