@@ -125,6 +125,15 @@ class Client:
             time.sleep(0.02)
         pytest.fail(f"{what}: not within {seconds} s")
 
+    def in_turn(self, ask: Callable[[], object], what: str):
+        """The result of the future that `ask` gives, called when no other callback of the node runs: rclpy's action
+        client loses an answer that is taken before the question was noted."""
+        asked: list = []
+        timer = self.node.create_timer(0.01, lambda: asked or asked.append(ask()))
+        future = self.wait_for(lambda: asked, what)[0]
+        self.node.destroy_timer(timer)
+        return self.wait_for(future.done, what) and future.result()
+
     def collect(self, kind: type, topic: str, qos) -> list:
         """A list that fills with the messages of a topic."""
         messages: list = []

@@ -27,13 +27,12 @@ def action(client, microphone):
 
 
 def send(client, action, feedback=None, **goal):
-    future = action.send_goal_async(GenerateShape.Goal(**goal), feedback_callback=feedback)
-    return client.wait_for(future.done, "the goal's answer", 10) and future.result()
+    wanted = GenerateShape.Goal(**goal)
+    return client.in_turn(lambda: action.send_goal_async(wanted, feedback_callback=feedback), "the goal's answer")
 
 
 def result(client, handle):
-    future = handle.get_result_async()
-    return client.wait_for(future.done, "the result") and future.result()
+    return client.in_turn(handle.get_result_async, "the result")
 
 
 def test_feedback_tells_every_step(client, action):
@@ -75,7 +74,7 @@ def test_cancel_stops_at_every_stage(client, action, camera, stage):
     number, reached = getattr(GenerateShape.Feedback, f"STAGE_{stage}"), threading.Event()
 
     def follow(message):
-        if message.feedback.stage == number:
+        if message.feedback.stage >= number:  # a busy machine may lose the only message of a stage
             reached.set()
 
     long = number <= GenerateShape.Feedback.STAGE_DIFFUSION

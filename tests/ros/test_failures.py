@@ -25,10 +25,9 @@ def ask(client, microphone):
     assert action.wait_for_server(10)
 
     def ask(**goal) -> GenerateShape.Result:
-        sent = action.send_goal_async(GenerateShape.Goal(**goal))
-        handle = client.wait_for(sent.done, "the goal's answer") and sent.result()
-        result = handle.get_result_async()
-        return client.wait_for(result.done, "the result") and result.result().result
+        wanted = GenerateShape.Goal(**goal)
+        handle = client.in_turn(lambda: action.send_goal_async(wanted), "the goal's answer")
+        return client.in_turn(handle.get_result_async, "the result").result
 
     yield ask
     action.destroy()

@@ -120,7 +120,10 @@ def test_live_sound_makes_shapes_while_enabled(client, microphone):
     stamps = [stamp_s(s.header.stamp) for s in shapes]
     assert stamps == sorted(stamps)
     assert client.call(SetBool, f"{NODE}/set_enabled", SetBool.Request(data=False)).success
-    time.sleep(1.0)
+    client.wait_for(
+        lambda: all(diagnostics(client)["pipeline"].message != "busy" for _ in range(3)),
+        "the end of the shape in the making",
+    )
     before = len(shapes)
     time.sleep(1.0)
     assert len(shapes) == before
