@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Where is the thing that was just heard? What a node does with audio2shape's messages."""
 
+import contextlib
 import math
 
 import rclpy
 from audio2shape_ros.msg import ShapeHypothesis
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
@@ -26,7 +28,8 @@ class NearestSound(Node):
 
 def main() -> None:
     rclpy.init()
-    rclpy.spin(NearestSound())
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):  # Ctrl-C
+        rclpy.spin(NearestSound())
 
 
 if __name__ == "__main__":

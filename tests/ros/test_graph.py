@@ -26,8 +26,9 @@ LOAD = None  # the real model, untrained
 def test_sound_becomes_a_cloud_and_a_record(client, microphone):
     clouds = client.collect(PointCloud2, f"{NODE}/points", LATCHED)
     shapes = client.collect(ShapeHypothesis, f"{NODE}/shape", LATCHED)
+    before = microphone.last_end
     response = generate(client)
-    asked_at = microphone.last_end
+    after = microphone.last_end
     assert response.success, response.message
     client.wait_for(lambda: clouds and shapes, "cloud and record", 5)
     cloud, shape = clouds[-1], shapes[-1]
@@ -40,7 +41,7 @@ def test_sound_becomes_a_cloud_and_a_record(client, microphone):
     assert not shape.refined
     assert shape.header == cloud.header
     assert shape.header.stamp == shape.audio_end
-    assert 0 < asked_at - stamp_s(shape.audio_end) + 0.5 < 10  # the end of the sound, not the time of publishing
+    assert before - 5 < stamp_s(shape.audio_end) < after + 0.5  # the end of the sound, on its own clock
     assert 0.1 < stamp_s(shape.audio_end) - stamp_s(shape.audio_start) <= 4.01
     assert shape.labels[0] in response.message
     assert list(shape.scores) == sorted(shape.scores, reverse=True)

@@ -1,6 +1,7 @@
 """Sounds that make shapes by themselves, and who consumes them."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,7 +9,8 @@ import time
 from pathlib import Path
 
 from audio2shape_ros.msg import ShapeHypothesis
-from graph import NODE, generate, set_parameters
+from diagnostic_msgs.msg import DiagnosticStatus
+from graph import NODE, diagnostics, generate, set_parameters, values
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "nearest_sound.py"
 
@@ -35,7 +37,22 @@ def test_the_example_consumer_says_what_and_where(client, microphone, tmp_path):
         consumer = subprocess.Popen([sys.executable, str(EXAMPLE)], stdout=file, stderr=file, env=environment)
     try:
         assert generate(client).success
-        client.wait_for(lambda: "dog (70%), about 0.0 m away in audio2shape" in said.read_text(), "its words", 30)
+        where = r"dog \(70%\), about \d\.\d m away in audio2shape"
+        client.wait_for(lambda: re.search(where, said.read_text()), "its words")
     finally:
         consumer.send_signal(signal.SIGINT)
-        consumer.wait(10)
+        code = consumer.wait(20)
+    assert code == 0, said.read_text()
+
+
+def test_a_missed_budget_is_reported(client, microphone):
+    assert set_parameters(client, latency__budget_ms=1.0).successful
+    for level in (DiagnosticStatus.WARN, DiagnosticStatus.WARN, DiagnosticStatus.ERROR):
+        assert generate(client).success
+        pipeline = diagnostics(client)["pipeline"]
+        assert (pipeline.level, "latency.budget_ms" in pipeline.message) == (level, True)
+    assert set_parameters(client, latency__budget_ms=600_000.0).successful
+    assert generate(client).success
+    pipeline = diagnostics(client)["pipeline"]
+    assert pipeline.level == DiagnosticStatus.OK
+    assert float(values(pipeline)["p95 ms"]) >= float(values(pipeline)["p50 ms"]) > 0
