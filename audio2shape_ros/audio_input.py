@@ -73,13 +73,14 @@ class AudioStatus:
     coding: str = field(default="", repr=False)  # as audio_info tells it
     arrivals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=400), repr=False)
 
-    def heard(self, mono: np.ndarray, rate: int, lost: bool) -> None:
-        """Note the (S,) samples of a message that was understood."""
+    def heard(self, mono: np.ndarray, rate: int, lost: bool, clock: float) -> None:
+        """Note the (S,) samples of a message that was understood; `clock`: seconds of the node's, which a bag played
+        faster than it was recorded makes run faster too."""
         now = time.monotonic()
-        if rate != self.sample_rate or self.arrivals and now - self.arrivals[-1][0] > JUMP_S:
+        if rate != self.sample_rate or self.arrivals and abs(clock - self.arrivals[-1][0]) > JUMP_S:
             self.arrivals.clear()
             self.last_sound = now
-        self.arrivals.append((now, len(mono)))
+        self.arrivals.append((clock, len(mono)))
         self.sample_rate, self.error = rate, ""
         self.clipped += int(np.count_nonzero(np.abs(mono) >= 0.999) > len(mono) // 100)
         self.level_dbfs = rms_dbfs(mono)
@@ -278,5 +279,5 @@ class AudioInput:
         if abs(gap) > JUMP_S:
             self.ring.clear()
             self.ring.append(mono, end)
-        self.status.heard(mono, rate, lost=abs(gap) > GAP_S)
+        self.status.heard(mono, rate, abs(gap) > GAP_S, self._now())
         self._on_sound(mono, rate, end)
