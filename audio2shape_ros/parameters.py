@@ -60,7 +60,7 @@ TABLE: tuple[Parameter, ...] = (
     P("trigger.listen_s", 2.0, "Seconds to listen on after an onset before a first shape is made; if the sound goes "
       "on, a better founded one follows when it ends or audio.window_s were heard.", 0.1, 10.0),
     P("trigger.onset_db", 12.0, "Rise above the background that counts as an onset, dB.", 3.0, 60.0),
-    P("trigger.min_confidence", 0.0, "Sounds whose confidence (as in ~/shape) is lower are unknown and make no shape "
+    P("trigger.min_confidence", 0.3, "Sounds whose confidence (as in ~/shape) is lower are unknown and make no shape "
       "on their own; services and actions always do.", 0.0, 1.0),
     P("diffusion.steps", 0, "Denoising steps; 0: the checkpoint's own.", 0, 1000),
     P("diffusion.guidance", -1.0, "Classifier-free guidance scale; -1: the checkpoint's own.", -1.0, 20.0),

@@ -261,6 +261,8 @@ class ShapeNode(LifecycleNode):
         if job.cancelled.is_set():
             raise Cancelled
         if outcome.confidence < job.min_confidence:
+            doubt = f"at best {outcome.shape.label}, {outcome.confidence:.0%}, below trigger.min_confidence"
+            self.get_logger().info(f"no shape for a sound I do not know: {doubt}")
             return None
         scale = None
         if outcome.refined:

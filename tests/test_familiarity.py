@@ -30,6 +30,10 @@ def test_likeness_is_the_mean_cosine_of_the_three_nearest():
     assert np.allclose(familiarity.likeness(queries).numpy(), expected, atol=1e-6)
 
 
+def test_an_untrained_model_has_nothing_to_doubt_with():
+    assert Familiarity(8)(torch.randn(2, 8)).tolist() == [1.0, 1.0]
+
+
 def test_a_signature_weighs_windows_and_forgets_their_scale():
     rng = torch.Generator().manual_seed(0)
     tokens = torch.randn(2, 8, 4, generator=rng)

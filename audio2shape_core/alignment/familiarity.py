@@ -41,5 +41,7 @@ class Familiarity(nn.Module):
         return nearest.values.mean(1)
 
     def forward(self, signatures: Tensor) -> Tensor:
-        """Probability that the sound is of a kind that training showed: (B, E) -> (B,)."""
+        """Probability that the sound is of a kind that training showed: (B, E) -> (B,); 1 before there was training."""
+        if not len(self.references):
+            return signatures.new_ones(len(signatures))
         return (self.sharpness * (self.likeness(signatures) - self.threshold)).sigmoid()
