@@ -30,7 +30,7 @@ from audio2shape_core.generation.vqvae import PointCloudVQVAE
 from audio2shape_core.presets import AlignmentConfig, DenoiserConfig
 from audio2shape_core.refinement import Refined, refine
 from audio2shape_core.shape import Shape, resize_cloud
-from audio2shape_core.vocabulary import SIZE_M, VOCABULARY
+from audio2shape_core.vocabulary import SIZE_M
 
 # on_estimate(step, total, decode) after every denoising step; decode() gives the shape as it would be now, for a price.
 Estimates = Callable[[int, int, Callable[[], Shape]], None]
@@ -41,7 +41,7 @@ DEFAULT_VIEW = (256, 256)  # pixels of the camera assumed when there is none
 class Heard:
     """What listening gives. embedding: (512,), context: (L, C) for the denoiser, both float32; label: the most likely
     class of the vocabulary; familiarity: the probability that the sound is of a kind that training showed; scores: of
-    each class, its probability among all sounds times the familiarity; confidence: the label's score.
+    each class, its probability among those of the vocabulary times the familiarity; confidence: the label's score.
     """
 
     embedding: np.ndarray
@@ -123,7 +123,7 @@ class AudioToShape:
         heard = self.encoder.hear(torch.from_numpy(windows).to(self.device))
         familiarity = self.encoder.familiarity(heard.signature).item()
         probabilities = familiarity * self.encoder.class_probabilities(heard.embedding)[0]
-        scores = {k: p for k, p in zip(self.encoder.classes, probabilities.tolist()) if k in VOCABULARY}
+        scores = dict(zip(self.encoder.classes, probabilities.tolist()))  # the vocabulary comes first
         label = max(scores, key=scores.get)
         context = self.encoder.context(heard.embedding, heard.tokens)[0]
         return Heard(heard.embedding[0].cpu().numpy(), context, label, scores[label], scores, familiarity)

@@ -13,7 +13,7 @@ SMALL = dataclasses.replace(PRESETS["tiny"].alignment, audio_widths=(4, 8), imag
 @pytest.fixture(scope="module")
 def encoder():
     torch.manual_seed(0)
-    return models.build_tri_encoder(SMALL, ("dog", "cat", "bell")).eval()
+    return models.build_tri_encoder(SMALL, ("dog", "cat", "bell", "rain")).eval()
 
 
 def test_the_filterbank_is_librosas_htk_one():
@@ -66,7 +66,7 @@ def test_context_holds_tokens_embedding_and_place(encoder):
 
 
 def test_class_probabilities_sum_to_one(encoder):
-    probabilities = encoder.class_probabilities(encoder.anchors)
+    probabilities = encoder.class_probabilities(encoder.anchors[:3])
     assert torch.allclose(probabilities.sum(-1), torch.ones(3))
     assert torch.equal(probabilities.argmax(-1), torch.arange(3))
 

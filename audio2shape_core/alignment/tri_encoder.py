@@ -13,6 +13,7 @@ from audio2shape_core.alignment.audio_encoder import AudioEncoder
 from audio2shape_core.alignment.familiarity import Familiarity, signature
 from audio2shape_core.alignment.image_encoder import ImageEncoder
 from audio2shape_core.alignment.point_encoder import PointEncoder
+from audio2shape_core.vocabulary import VOCABULARY
 
 
 class Hearing(NamedTuple):
@@ -72,8 +73,12 @@ class TriEncoder(nn.Module):
         )
 
     def class_probabilities(self, embedding: Tensor) -> Tensor:
-        """Softmax over all anchors: (B, D) -> (B, K)."""
-        return (self.scale * embedding @ self.anchors.T).softmax(-1)
+        """Softmax over the anchors of the vocabulary, V of them: (B, D) -> (B, V).
+
+        What a sound is, given that it is one of these at all; how likely that is, familiarity says.
+        """
+        known = self.anchors[: sum(name in VOCABULARY for name in self.classes)]
+        return (self.scale * embedding @ known.T).softmax(-1)
 
     def context(self, embedding: Tensor, tokens: Tensor) -> Tensor:
         """What the denoiser attends to: (B, D), (B, T, C) -> (B, T + 2 D / C, C).

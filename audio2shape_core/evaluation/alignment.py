@@ -112,8 +112,7 @@ class Embedder:
 
     def confidence(self, sounds: Embedded) -> tuple[np.ndarray, list[str]]:
         """The pipeline's confidence in each sound, and the class it names."""
-        known = len(VOCABULARY)
-        probabilities = self.model.class_probabilities(torch.from_numpy(sounds.vectors).to(self.device))[:, :known]
+        probabilities = self.model.class_probabilities(torch.from_numpy(sounds.vectors).to(self.device))
         best = probabilities.max(-1)
         return best.values.detach().cpu().numpy() * sounds.familiarity, [
             self.model.classes[i] for i in best.indices.tolist()

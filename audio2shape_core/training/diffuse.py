@@ -46,7 +46,7 @@ def cache_contexts(
             shares = np.where(rng.random(BATCH) < 0.5, rng.uniform(0.5, 1.0, BATCH), 1.0)
             waves = np.stack([blend(a, b, share) for a, b, share in zip(drawn, others, shares)])
             embedding, tokens = encoder.audio(torch.from_numpy(waves).to(device))
-            heard = encoder.class_probabilities(embedding)[:, : len(VOCABULARY)].argmax(-1)
+            heard = encoder.class_probabilities(embedding).argmax(-1)
             for index, context in zip(heard.tolist(), encoder.context(embedding, tokens).cpu()):
                 heard_as[VOCABULARY[index]].append(context)
                 recorded[label].append(context)
