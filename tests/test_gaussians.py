@@ -115,7 +115,7 @@ def test_dense_points_lie_closer_to_the_surface_than_the_centres():
 
 def lateral_deformation(points: np.ndarray) -> Deformation:
     axes = torch.tensor([[1.0, 0, 0], [0, 0, -1.0]])
-    return Deformation(torch.from_numpy(points), axes, 0.1, length=0.5, amplitude=0.06, nodes=48)
+    return Deformation(torch.from_numpy(points), axes, 0.1, length=0.5, amplitude=0.06, nodes=48, symmetric=False)
 
 
 def test_nothing_moves_along_the_line_of_sight():

@@ -15,47 +15,46 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from audio2shape_core.refinement.spread import farthest_points
+from audio2shape_core.refinement.symmetry import smooth_modes, vector_modes
 
 NEIGHBORS = 8
 
 
 class Deformation:
-    """Lateral movement of N centres: a smooth field of R modes, and two numbers of each centre's own.
+    """Movement of N centres: a smooth field of R modes, and two numbers of each centre's own, across the line of sight.
 
-    The field is a Gaussian process of standard deviation `amplitude` with a Gaussian kernel of width `length`, in
-    whitened coordinates (Nystrom, on M nodes): the prior of every mode is the standard normal distribution, so that one
-    learning rate and one penalty fit them all.
+    The prior of every mode is the standard normal distribution (`smooth_modes`), so that one learning rate and one
+    penalty fit them all.
 
     Arguments:
         points: (N, 3) the coarse centres.
         lateral: (2, 3) the camera's image axes in the world.
         unit: length in which each centre's own movement is measured, the cloud's spacing.
+        symmetric: the points are symmetric left to right, and the field keeps them so.
         length, amplitude: of the field, world units.
-        nodes: M, spread evenly over the cloud.
+        nodes: spread evenly over the cloud.
     """
 
     def __init__(
-        self, points: Tensor, lateral: Tensor, unit: float, *, length: float, amplitude: float, nodes: int
-    ) -> None:
+        self, points: Tensor, lateral: Tensor, unit: float, *, symmetric: bool, length: float, amplitude: float,
+        nodes: int,
+    ) -> None:  # fmt: skip
         self.unit, self.lateral, self.home = unit, lateral, points.detach().clone()
-        cloud = self.home.cpu().numpy().astype(np.float64)
-        centers = cloud[farthest_points(cloud, min(nodes, len(cloud)))]
-
-        def kernel(a: np.ndarray) -> np.ndarray:
-            return np.exp(-np.square(a[:, None] - centers).sum(-1) / (2 * length**2))
-
-        values, vectors = np.linalg.eigh(kernel(centers))
-        kept = values > 1e-3 * values[-1]
-        modes = amplitude * kernel(cloud) @ vectors[:, kept] / np.sqrt(values[kept])  # (N, R)
-        self.modes = torch.from_numpy(modes.astype(np.float32)).to(points.device)
-        self.bend = torch.zeros(int(kept.sum()), 2, device=points.device, requires_grad=True)
+        cloud, field = self.home.cpu().numpy(), {"length": length, "amplitude": amplitude, "nodes": nodes}
+        if symmetric:
+            even, odd = smooth_modes(cloud, **field, parity=1), smooth_modes(cloud, **field, parity=-1)
+            modes = vector_modes(even, odd, symmetric=True)
+        else:
+            free = smooth_modes(cloud, **field)
+            modes = np.concatenate([free[:, None] * axis[None, :, None] for axis in lateral.cpu().numpy()], 2)
+        self.modes = torch.from_numpy(modes.astype(np.float32)).to(points.device)  # (N, 3, R)
+        self.bend = torch.zeros(modes.shape[2], device=points.device, requires_grad=True)
         self.shift = torch.zeros(len(cloud), 2, device=points.device, requires_grad=True)
         self.laplacian = self._graph_laplacian()
 
     def means(self) -> Tensor:
         """(N, 3) where the centres are now."""
-        return self.home + (self.modes @ self.bend + self.unit * self.shift) @ self.lateral
+        return self.home + self.modes @ self.bend + (self.unit * self.shift) @ self.lateral
 
     def bending(self) -> Tensor:
         """Minus the log prior of the field, up to a constant."""

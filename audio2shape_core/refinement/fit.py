@@ -20,6 +20,7 @@ from audio2shape_core.refinement.density import DensityControl, choose, double, 
 from audio2shape_core.refinement.gaussians import Gaussians, spacing
 from audio2shape_core.refinement.projection import project
 from audio2shape_core.refinement.rasterizer import one_torch_thread, render
+from audio2shape_core.refinement.symmetry import symmetrize
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class FitSettings:
     """What is learned how fast, and what holds it back.
 
     Arguments:
-        register: share of the steps in which the shape is only bent into place, at half the resolution.
+        register: share of the steps in which the shape is only bent into place.
         bend, shift, scales, quats, opacities, colors: Adam learning rates at the second part's first step; a cosine
             lowers them all to `last`. `bend` is in standard deviations of the smooth modes, `shift` in spacings.
         register_rate: of `bend` during the first part.
@@ -63,6 +64,11 @@ class FitSettings:
     size: float = 1e-3
     max_scale: float = 3.0
     density: DensityControl = field(default_factory=DensityControl)
+
+    def field(self, points: np.ndarray) -> dict:
+        """What `smooth_modes` needs to know, in the units of a cloud (N, 3)."""
+        radius = float(np.linalg.norm(points - (points.max(0) + points.min(0)) / 2, axis=1).max())
+        return {"length": self.length * radius, "amplitude": self.amplitude * radius, "nodes": self.nodes}
 
 
 @dataclass(frozen=True)
@@ -103,10 +109,12 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     schedule = _Schedule(iterations, time_budget_s, progress)
     start = coarse.map(Tensor.detach)
+    symmetric = False
     if iterations:  # the generator scatters points about the surface
         smooth = onto_surface(start.means.cpu().numpy(), start.means.cpu().numpy())
+        smooth, symmetric = symmetrize(smooth, **settings.field(smooth))
         start = replace(start, means=torch.from_numpy(smooth.astype(np.float32)).to(start.means.device))
-    deformation = _deformation(start.means, camera, settings)
+    deformation = _deformation(start.means, camera, settings, symmetric)
     if iterations:
         start = _register(start, deformation, target, mask, camera, settings, schedule)
     gaussians = start.map(lambda t: t.clone().requires_grad_())
@@ -182,13 +190,11 @@ def _cosine(share: float, last: float) -> float:
     return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(max(share, 0.0), 1.0)))
 
 
-def _deformation(means: Tensor, camera: Camera, settings: FitSettings) -> Deformation:
+def _deformation(means: Tensor, camera: Camera, settings: FitSettings, symmetric: bool) -> Deformation:
     points = means.cpu().numpy()
-    radius = float(np.linalg.norm(points - (points.max(0) + points.min(0)) / 2, axis=1).max())
     lateral = torch.as_tensor(camera.world_to_camera[:2, :3], dtype=means.dtype, device=means.device)
     return Deformation(
-        means, lateral, float(np.median(spacing(points))), nodes=settings.nodes,
-        length=settings.length * radius, amplitude=settings.amplitude * radius,
+        means, lateral, float(np.median(spacing(points))), symmetric=symmetric, **settings.field(points)
     )  # fmt: skip
 
 
@@ -197,10 +203,6 @@ def _register(
     schedule: _Schedule,
 ) -> Gaussians:  # fmt: skip
     """Bend the shape into place; returns it there, in colours mapped to the image's."""
-    half = camera.scaled(0.5)
-    layers = torch.cat([target, mask[..., None]], -1).permute(2, 0, 1)[None]
-    layers = torch.nn.functional.interpolate(layers, (half.height, half.width), mode="area")[0].permute(1, 2, 0)
-    small_target, small_mask = layers[..., :3].contiguous(), layers[..., 3].contiguous()
     # A cloud that scatters about its surface looks thicker than it is: one width for all discs absorbs that, lest the
     # shape be bent thinner instead.
     width = torch.zeros((), device=target.device, requires_grad=True)
@@ -209,10 +211,10 @@ def _register(
     for share in schedule.until(settings.register):
         for group, rate in zip(optimizer.param_groups, (settings.register_rate, settings.scales)):
             group["lr"] = rate * _cosine(share / settings.register, 0.1)
-        out = render(replace(start, means=deformation.means(), log_scales=start.log_scales + width), half)
-        matrix, offset = color_transfer(out.color.detach(), out.alpha.detach(), small_target, small_mask)
+        out = render(replace(start, means=deformation.means(), log_scales=start.log_scales + width), camera)
+        matrix, offset = color_transfer(out.color.detach(), out.alpha.detach(), target, mask)
         color = out.color @ matrix.T + out.alpha[..., None] * offset
-        data = settings.register_color * (color - small_target).abs().mean() + (out.alpha - small_mask).abs().mean()
+        data = settings.register_color * (color - target).abs().mean() + (out.alpha - mask).abs().mean()
         optimizer.zero_grad()
         (data + settings.bending * deformation.bending()).backward()
         optimizer.step()
