@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
+
+from audio2shape_core.camera import Camera
+from audio2shape_core.refinement.gaussians import Gaussians
+from audio2shape_core.refinement.rasterizer import render
 
 NEIGHBORS = 12
 SEEN = 0.3  # a Gaussian seen this well tells others its colour,
@@ -13,6 +19,7 @@ GLIMPSED = 0.03  # and one seen this well keeps its own: the image would show th
 COLOR_SCALE = 0.5  # a full step of one colour channel counts as this much distance (the shape has radius 1)
 WIDTH = 0.1  # distance over which neighbours count
 TRANSFER_HOLD = 1e-3  # variance of colour below which `color_transfer` trusts the identity more than the pixels
+OWN_WEIGHT = 0.2  # pixels: what a Gaussian's own colour weighs in `paint`
 AVERAGE_WEIGHT = 0.3  # of the average change, against 1 for each neighbour at no distance
 
 
@@ -35,6 +42,23 @@ def color_transfer(color: Tensor, alpha: Tensor, target: Tensor, mask: Tensor) -
     change = torch.linalg.solve(known.T @ known + hold, known.T @ (wanted - known @ start))
     found = (start + change).float()
     return found[:3].T, found[3]
+
+
+def paint(gaussians: Gaussians, camera: Camera, target: Tensor, mask: Tensor) -> Tensor:
+    """(N, 3) colours: of every Gaussian the mean of the pixels that it is seen in, each weighted by its share there.
+
+    What covers less than a pixel keeps a part of its own colour. The sums over pixels are gradients with respect to the
+    colours: one ordinary backward pass gives each for all Gaussians.
+
+    Arguments:
+        target: (H, W, 3) over black, 0..1; mask: (H, W).
+    """
+    frozen = gaussians.map(Tensor.detach)
+    colors = frozen.colors.clone().requires_grad_()
+    drawn = render(replace(frozen, colors=colors), camera).color
+    (total,) = torch.autograd.grad(drawn, colors, target, retain_graph=True)
+    (weight,) = torch.autograd.grad(drawn, colors, mask[..., None].expand_as(target).contiguous())
+    return (total + OWN_WEIGHT * frozen.colors) / (weight + OWN_WEIGHT)
 
 
 def spread_colors(means: Tensor, colors: Tensor, imagined: Tensor, seen: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class DensityControl:
     """When and how much.
 
     Arguments:
-        start, stop: shares of the step budget between which the set may change.
+        start, stop: shares of the step budget between which the set may change: once the shape is in place.
         rounds: how many times within that span.
         grow: largest share of new Gaussians in one round.
         max_growth: the set never grows beyond this many times its first size.
@@ -33,8 +33,8 @@ class DensityControl:
         shrink: how much narrower the halves of a split one are (3DGS: 1.6).
     """
 
-    start: float = 0.15
-    stop: float = 0.7
+    start: float = 0.45
+    stop: float = 0.8
     rounds: int = 5
     grow: float = 0.1
     max_growth: float = 1.6

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audio2shape_core.camera import Camera
 from audio2shape_core.errors import Progress
-from audio2shape_core.refinement.appearance import color_transfer
+from audio2shape_core.refinement.appearance import color_transfer, paint
 from audio2shape_core.refinement.deformation import Deformation
 from audio2shape_core.refinement.dense_cloud import onto_surface
 from audio2shape_core.refinement.density import DensityControl, choose, double, weighted_residual
@@ -30,8 +30,9 @@ class FitSettings:
     Arguments:
         register: share of the steps in which the shape is only bent into place.
         bend, shift, scales, quats, opacities, colors: Adam learning rates at the second part's first step; a cosine
-            lowers them all to `last`. `bend` is in standard deviations of the smooth modes, `shift` in spacings.
-        register_rate: of `bend` during the first part.
+            lowers them all to `last`. `bend` is in standard deviations of the smooth modes, `shift` in spacings. Where
+            `scales` and `quats` are larger the fitted view gains little and the others lose.
+        register_rate, register_width: of `bend`, and of the width of all discs together, during the first part.
         last: share of the learning rates left at the last step.
         length, amplitude, nodes: of the smooth field, in units of the shape's radius (`Deformation`).
         alpha: weight of the silhouette against the colour error, both mean absolute.
@@ -44,12 +45,13 @@ class FitSettings:
         density: when Gaussians are added and removed.
     """
 
-    register: float = 0.35
+    register: float = 0.4
     register_rate: float = 0.15
-    bend: float = 0.02
+    register_width: float = 0.01
+    bend: float = 0.01
     shift: float = 0.02
-    scales: float = 0.01
-    quats: float = 0.01
+    scales: float = 0.007
+    quats: float = 0.005
     opacities: float = 0.05
     colors: float = 0.02
     last: float = 0.02
@@ -117,8 +119,10 @@ def fit(
     deformation = _deformation(start.means, camera, settings, symmetric)
     if iterations:
         start = _register(start, deformation, target, mask, camera, settings, schedule)
-    gaussians = start.map(lambda t: t.clone().requires_grad_())
     sizes, imagined = start.log_scales, start.colors
+    if iterations:
+        start = replace(start, colors=paint(start, camera, target, mask))
+    gaussians = start.map(lambda t: t.clone().requires_grad_())
     optimizer = _adam(gaussians, deformation, settings)
     events = sorted(settings.density.steps(iterations))
     best, best_imagined, best_error = start, imagined, math.inf
@@ -209,7 +213,7 @@ def _register(
     optimizer = torch.optim.Adam([{"params": [deformation.bend]}, {"params": [width]}])
     matrix, offset = torch.eye(3).to(target), torch.zeros(3).to(target)
     for share in schedule.until(settings.register):
-        for group, rate in zip(optimizer.param_groups, (settings.register_rate, settings.scales)):
+        for group, rate in zip(optimizer.param_groups, (settings.register_rate, settings.register_width)):
             group["lr"] = rate * _cosine(share / settings.register, 0.1)
         out = render(replace(start, means=deformation.means(), log_scales=start.log_scales + width), camera)
         matrix, offset = color_transfer(out.color.detach(), out.alpha.detach(), target, mask)
