@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 ASSETS := audio2shape_core/assets
 
-.PHONY: help setup demo test ros-setup ros-build ros-demo ros-benchmark ros-soak benchmark lint clean
+.PHONY: help setup demo test ros-setup ros-build ros-demo ros-benchmark ros-soak benchmark rasterizer-benchmark lint clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/' | column -t -s ':'
@@ -51,6 +51,9 @@ test: .venv/.test ros-build ## every test, ROS graph included
 
 benchmark: setup ## speed and memory on this machine: out/benchmark.json
 	$(BIN)/audio2shape benchmark --json out/benchmark.json
+
+rasterizer-benchmark: setup ## speed of splatting and refinement against a plain twin: out/rasterizer.json
+	$(BIN)/python benchmarks/rasterizer.py --json out/rasterizer.json
 
 lint: .venv/.test ## ruff
 	$(PIP) ruff
