@@ -284,7 +284,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--data", required=True, metavar="DIR")
     p.add_argument("--split", default="test")
     p.add_argument("--picture", metavar="PNG", help="also draw what was measured (retrieval: the confusion matrix; "
-                   "reconstruction: interpolations; generation: a contact sheet; sweep: curves)")  # fmt: skip
+                   "reconstruction: interpolations; generation: a contact sheet; refinement: photographs; "
+                   "sweep: curves)")  # fmt: skip
     p.add_argument("--ablation", action="append", default=[], type=named_folder, metavar="NAME=DIR",
                    help="generation, reconstruction: measure DIR too, trained without a part; repeatable")  # fmt: skip
     add_common(p)

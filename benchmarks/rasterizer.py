@@ -6,7 +6,7 @@
 Times a render and its gradient on the CPU kernels, on the plain torch twin (every Gaussian at every pixel), and on
 gsplat where CUDA is: the same Gaussians in the same run, in turns. So the ratios hold on a busy machine too; the
 milliseconds only on an idle one. The twin holds N x H x W numbers several times over: it is timed on bands of rows that
-fit in memory, and the bands are summed.
+fit in memory, and the bands are summed. That spares it the Gaussians outside each band, so the ratio is a lower bound.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def time_refinement(device: str, steps: int, count: int, side: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=30, help="renders of each (default: 30; the twin: a tenth)")
+    parser.add_argument("--runs", type=int, default=30, help="renders of each (default: 30; of the twin, a tenth)")
     parser.add_argument("--json", metavar="FILE", help="also write the result here")
     args = parser.parse_args()
     result = {

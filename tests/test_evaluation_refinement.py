@@ -5,21 +5,67 @@ import pytest
 from scenes import box_cloud
 
 from audio2shape_core.camera import Camera
+from audio2shape_core.data.procedural import procedural_shape
+from audio2shape_core.evaluation.circumstances import bar, before_clutter
 from audio2shape_core.evaluation.metrics import chamfer
-from audio2shape_core.evaluation.refinement import evaluate_refinement, half_chamfers, rotation_error
+from audio2shape_core.evaluation.refinement import evaluate_refinement, half_chamfers, rotation_error, table
+from audio2shape_core.evaluation.scene import Scene
 from audio2shape_core.evaluation.visibility import seen_points
 
 VIEW = Camera.look_at(30, 20, width=64, height=64)
 
 
-def test_refinement_helps_where_the_truth_is_known():
-    results = evaluate_refinement([("lorry", *box_cloud(count=4096))], iterations=60, side=72)
+@pytest.fixture(scope="module")
+def results():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("audio2shape_core.evaluation.refinement.HARDER", 1)
+        shapes = [("lorry", *box_cloud(count=4096)), ("bell", *procedural_shape("bell", 3, 4096))]
+        return evaluate_refinement(shapes, iterations=60, side=72)
+
+
+def test_refinement_helps_where_the_truth_is_known(results):
     assert results["l1_view"] < 0.01
     assert results["psnr_held_out"] > results["psnr_held_out_before"]
+    assert results["cd_floor"] < results["cd_after"] < results["cd_before"]
     assert results["pose_error_deg"] < 8
-    assert {"l1_held_out_views", "cd_before", "cd_after", "seconds"} <= set(results)
-    assert results["num_shapes"] == 1
-    assert results["per_class"]["lorry"]["l1_view"] == results["l1_view"]
+    assert set(results["seconds"]) == {"pose", "refine"}
+    assert {"l1_held_out_views", "cd_seen_resampled", "cd_unseen_after"} <= set(results)
+    assert results["num_shapes"] == 2
+    assert set(results["per_class"]) == {"lorry", "bell"}
+    per_class = [results["per_class"][label]["l1_view"] for label in ("lorry", "bell")]
+    assert results["l1_view"] == pytest.approx(np.mean(per_class))
+
+
+def test_another_of_the_class_starts_further_away_and_comes_closer(results):
+    """Only bells can be made: there is one."""
+    bell, other = results["per_class"]["bell"], results["other_instance"]
+    assert other["cd_before"] > 1.2 * bell["cd_before"]
+    assert other["cd_after"] < other["cd_before"]
+
+
+def test_harder_circumstances_cost_something(results):
+    assert results["pose_unknown"]["accepted"] == 1
+    assert results["l1_view_estimated"] == results["pose_unknown"]["l1_view"] < 0.01
+    assert 0.5 < results["cluttered"]["mask_overlap"] < 1
+    assert results["occluded"]["l1_view"] > results["per_class"]["lorry"]["l1_view"]
+    assert results["wrong_object"]["confidence"] < results["wrong_object"]["right_confidence"]
+
+
+def test_the_table_holds_what_was_asked_beside_what_was_measured(results):
+    lines = table(results)
+    assert f"| L1 on the fitted view, true pose | <= .0032 | {results['l1_view']:.4f} |" in lines
+    assert f"| wrong object refused | >= 80 % | {results['wrong_object']['refused']:.0%} |" in lines
+    assert {line.count("|") for line in lines} == {4}
+
+
+def test_clutter_leaves_the_object_and_a_bar_hides_a_fifth():
+    scene = Scene.draw("lorry", *box_cloud(count=4096), 72, np.random.default_rng(0))
+    picture = before_clutter(scene.image, scene.alpha, np.random.default_rng(1))
+    object_, background = scene.alpha > 0.99, scene.alpha < 0.01
+    assert np.abs(picture[object_].astype(float) - scene.image[object_]).mean() < 6
+    assert picture[background].std() > 40
+    hidden = bar(scene.alpha, np.random.default_rng(2))
+    assert hidden[scene.alpha > 0.5].mean() == pytest.approx(0.2, abs=0.03)
 
 
 @pytest.mark.parametrize("turn", [90, 47])

@@ -2,102 +2,129 @@
 
 Each shape is photographed from one view, made coarse the way a generator is (bent, scattered, fewer points, colours
 blurred), and refined with the true pose. It is then compared with the truth in that view, in views never shown, and as
-points. The pose is estimated apart, from the same image and the shape's own cloud.
+points. The same again from a cloud of another shape of the class. The pose is estimated apart, from the same image and
+the shape's own cloud. Harder circumstances (`circumstances`) are tried on some of the shapes.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
 
 import numpy as np
-import torch
 from scipy.spatial import cKDTree
+from tqdm import tqdm
 
 from audio2shape_core.camera import Camera, view_rotation
+from audio2shape_core.data.procedural import procedural_labels, procedural_shape
+from audio2shape_core.evaluation.circumstances import cluttered, occluded, pose_unknown, wrong_object
 from audio2shape_core.evaluation.metrics import chamfer
+from audio2shape_core.evaluation.scene import POINTS, Scene, coarsen, errors, photograph
 from audio2shape_core.evaluation.visibility import seen_points
-from audio2shape_core.refinement import Gaussians, refine, render
+from audio2shape_core.refinement import Gaussians, refine
 from audio2shape_core.refinement.foreground import Foreground
 from audio2shape_core.refinement.pose import estimate_pose
 
-POINTS = 2048  # of the coarse cloud, and of every cloud when distances are taken
 HELD_OUT = ((60, 20), (-60, 20), (120, 30), (-120, 20), (180, 10), (0, 60))  # degrees from the view; elevation
 SYMMETRY_STEP = 5  # degrees
+OTHER_SEED = 0  # of the procedural shape that is the other one of the class; training may draw it, `TEST_SEEDS` do not
+HARDER = 12  # shapes, spread over all, on which the harder circumstances are tried
 
 
 def evaluate_refinement(
     shapes: Iterable[tuple[str, np.ndarray, np.ndarray]], *, iterations: int = 200, side: int = 128, seed: int = 0
 ) -> dict:
-    """Refine every shape once.
+    """Refine every shape, with the true pose, from two coarse clouds: itself bent, and another of its class.
 
     Arguments:
         shapes: (label, points (N, 3) float32 canonical, colors (N, 3) uint8), N >= 4096.
         side: width and height of the image in pixels.
     Returns means over the shapes: l1_view, l1_held_out_views (0..1), psnr_held_out and psnr_held_out_before (dB);
     cd_before, cd_after, also of the halves seen and unseen (unsquared, sum of both directions, 2048 points, unit
-    sphere); pose_error_deg (median, up to the shape's symmetries about z), pose_accepted (share), seconds
-    {"pose", "refine"}; and per_class with the same.
+    sphere), cd_*floor: another sample of the true shape, cd_*resampled: the coarse cloud drawn as densely as the
+    refined one and thinned alike, but not fitted; pose_error_deg (median, up to the shape's symmetries about z),
+    pose_accepted (share), seconds {"pose", "refine"}; per_class with the same; other_instance: the same figures from
+    another shape of the class; l1_view_estimated, pose_unknown, cluttered, occluded, wrong_object: see `circumstances`.
     """
-    rng = np.random.default_rng(seed)
-    rows: dict[str, list[dict]] = {}
-    for label, points, colors in shapes:
-        rows.setdefault(label, []).append(_refine_one(points, colors, iterations, side, rng))
-    every = [row for group in rows.values() for row in group]
-    return _summary(every) | {"num_shapes": len(every), "per_class": {k: _summary(v) for k, v in rows.items()}}
+    scenes = [
+        Scene.draw(label, points, colors, side, np.random.default_rng((seed, index)))
+        for index, (label, points, colors) in enumerate(shapes)
+    ]
+    rows, others = [], []
+    for index, scene in enumerate(tqdm(scenes, "refinement")):
+        rng = np.random.default_rng((seed, index, 1))
+        rows.append(_refine_known(scene, scene.coarse, scene.coarse_colors, iterations) | _find_pose(scene))
+        if scene.label in procedural_labels():
+            other = coarsen(*procedural_shape(scene.label, OTHER_SEED, POINTS), rng)
+            others.append(_refine_known(scene, *other, iterations))
+    classes = dict.fromkeys(scene.label for scene in scenes)
+    per_class = {k: _summary([row for row, s in zip(rows, scenes) if s.label == k]) for k in classes}
+    result = _summary(rows) | {"num_shapes": len(rows), "per_class": per_class}
+    if others:
+        result["other_instance"] = _summary(others)
+    return result | _harder(scenes, iterations, seed)
 
 
-def _refine_one(points: np.ndarray, colors: np.ndarray, iterations: int, side: int, rng: np.random.Generator) -> dict:
-    azimuth, elevation = rng.uniform(0, 360), rng.uniform(0, 40)
-    view = Camera.look_at(azimuth, elevation, width=side, height=side)
+def _refine_known(scene: Scene, coarse: np.ndarray, coarse_colors: np.ndarray, iterations: int) -> dict:
+    """Refine a coarse cloud with the true pose and mask, and compare."""
+    settings = {"camera": scene.view, "pose_known": True, "mask": scene.alpha}
+    refined = refine(coarse, coarse_colors, scene.image, iterations=iterations, **settings)
+    resampled = refine(coarse, coarse_colors, scene.image, iterations=0, **settings)
+    before = Gaussians.from_cloud(coarse, coarse_colors).solid()
+    eye = scene.view.position
+    azimuth = math.degrees(math.atan2(eye[1], eye[0]))
+    side = scene.view.width
     others = [Camera.look_at(azimuth + turn, height, width=side, height=side) for turn, height in HELD_OUT]
-    order = rng.permutation(len(points))
-    truth = Gaussians.from_cloud(points, colors).solid()
-    image, alpha = _photograph(truth, view)
-    coarse, coarse_colors = coarsen(points[order[:POINTS]], colors[order[:POINTS]], rng)
-    refined = refine(
-        coarse, coarse_colors, image, camera=view, pose_known=True, mask=alpha, iterations=iterations, seed=0
-    )
-    before, after = Gaussians.from_cloud(coarse, coarse_colors).solid(), refined.gaussians
-    dense = refined.points[rng.permutation(len(refined.points))[:POINTS]]
-    target, seen = points[order[-POINTS:]], seen_points(points, view)[order[-POINTS:]]
+    pictures = [photograph(scene.truth, camera)[0] for camera in others]
 
-    own = Gaussians.from_cloud(points[order[:POINTS]], colors[order[:POINTS]])
-    pose = estimate_pose(own, image, Foreground(alpha, 1.0), view)
-    errors = [_errors(_photograph(truth, camera)[0], _photograph(after, camera)[0]) for camera in others]
-    errors_before = [_errors(_photograph(truth, camera)[0], _photograph(before, camera)[0]) for camera in others]
-    halves_before, halves_after = half_chamfers(coarse, target, seen), half_chamfers(dense, target, seen)
+    def held_out(gaussians: Gaussians) -> np.ndarray:
+        return np.mean([errors(a, photograph(gaussians, camera)[0]) for a, camera in zip(pictures, others)], axis=0)
+
+    l1_held_out, psnr_held_out = held_out(refined.gaussians)
+    row = {
+        "l1_view": errors(scene.image, photograph(refined.gaussians, scene.view)[0])[0],
+        "l1_held_out_views": l1_held_out, "psnr_held_out": psnr_held_out, "psnr_held_out_before": held_out(before)[1],
+    }  # fmt: skip
+    target, seen = scene.points[-POINTS:], seen_points(scene.points, scene.view)[-POINTS:]
+    # every beginning of a dense cloud is spread evenly
+    clouds = {
+        "before": coarse, "after": refined.points[:POINTS], "resampled": resampled.points[:POINTS],
+        "floor": scene.points[:POINTS],
+    }  # fmt: skip
+    for name, cloud in clouds.items():
+        halves = half_chamfers(cloud, target, seen)
+        row |= {f"cd_{name}": chamfer(cloud, target), f"cd_seen_{name}": halves[0], f"cd_unseen_{name}": halves[1]}
+    return row | {"seconds_refine": refined.seconds["refine"]}
+
+
+def _find_pose(scene: Scene) -> dict:
+    """Search the pose with the shape's own cloud, and say how far off it is."""
+    own = Gaussians.from_cloud(scene.points[:POINTS], scene.colors[:POINTS])
+    start = time.perf_counter()
+    pose = estimate_pose(own, scene.image, Foreground(scene.alpha, 1.0), scene.view)
     return {
-        "l1_view": _errors(image, _photograph(after, view)[0])[0],
-        "l1_held_out_views": np.mean([l1 for l1, _ in errors]),
-        "psnr_held_out": np.mean([psnr for _, psnr in errors]),
-        "psnr_held_out_before": np.mean([psnr for _, psnr in errors_before]),
-        "cd_before": chamfer(coarse, target),
-        "cd_after": chamfer(dense, target),
-        "cd_seen_before": halves_before[0],
-        "cd_seen_after": halves_after[0],
-        "cd_unseen_before": halves_before[1],
-        "cd_unseen_after": halves_after[1],
-        "pose_error_deg": rotation_error(pose.camera, view, points, colors),
+        "pose_error_deg": rotation_error(pose.camera, scene.view, scene.points, scene.colors),
         "pose_accepted": float(pose.accepted),
-        "seconds": {"pose": refined.seconds["pose"], "refine": refined.seconds["refine"]},
+        "seconds_pose": time.perf_counter() - start,
     }
 
 
-def coarsen(
-    points: np.ndarray, colors: np.ndarray, rng: np.random.Generator, *, bend: float = 0.04, scatter: float = 0.012
-) -> tuple[np.ndarray, np.ndarray]:
-    """A stand-in for a generated cloud: a smooth displacement of about `bend` (root mean square), noise of `scatter`
-    per axis, colours averaged over 200 neighbours and faded towards their mean."""
-    bent = points.astype(np.float64)
-    for _ in range(3):
-        wave, direction = 2 * rng.normal(size=3), rng.normal(size=3)
-        phase = np.sin(points @ wave + rng.uniform(0, 2 * np.pi))[:, None]
-        bent += bend * np.sqrt(2 / 3) * phase * direction / np.linalg.norm(direction)
-    bent += scatter * rng.normal(size=points.shape)
-    _, index = cKDTree(points).query(points, 200)
-    blurred = colors[index].mean(1)
-    return bent.astype(np.float32), (0.6 * blurred + 0.4 * blurred.mean(0)).astype(np.uint8)
+def _harder(scenes: list[Scene], iterations: int, seed: int) -> dict:
+    """Means over HARDER of the scenes. The wrong object is that of the scene half-way round, of another class."""
+    chosen = sorted({round(k) for k in np.linspace(0, len(scenes) - 1, min(HARDER, len(scenes)))})
+    rows: dict[str, list[dict]] = {"pose_unknown": [], "cluttered": [], "occluded": [], "wrong_object": []}
+    for index in tqdm(chosen, "harder circumstances"):
+        scene, rng = scenes[index], np.random.default_rng((seed, index, 2))
+        rows["pose_unknown"].append(pose_unknown(scene, iterations))
+        rows["cluttered"].append(cluttered(scene, iterations, rng))
+        rows["occluded"].append(occluded(scene, iterations, rng))
+        ahead = [scenes[(index + len(scenes) // 2 + k) % len(scenes)] for k in range(len(scenes))]
+        others = [other for other in ahead if other.label != scene.label]
+        if others:
+            rows["wrong_object"].append(wrong_object(scene, others[0]))
+    result = {name: _summary(group) | {"num_shapes": len(group)} for name, group in rows.items() if group}
+    return result | {"l1_view_estimated": result["pose_unknown"]["l1_view"]}
 
 
 def half_chamfers(cloud: np.ndarray, truth: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
@@ -138,21 +165,47 @@ def _turn(angle: float) -> np.ndarray:
     return view_rotation(angle, 0).T @ view_rotation(0, 0)
 
 
-def _photograph(gaussians: Gaussians, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Image (H, W, 3) uint8 over black, and alpha (H, W) float32."""
-    with torch.no_grad():
-        out = render(gaussians, camera)
-    return (255 * out.color.clamp(0, 1)).round().to(torch.uint8).numpy(), out.alpha.numpy()
-
-
-def _errors(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """Mean absolute error 0..1 and PSNR in dB, over the whole image."""
-    difference = (a.astype(np.float64) - b) / 255
-    return float(np.abs(difference).mean()), float(-10 * np.log10(np.square(difference).mean() + 1e-12))
-
-
 def _summary(rows: list[dict]) -> dict:
-    summary = {k: float(np.mean([row[k] for row in rows])) for k in rows[0] if k != "seconds"}
-    summary["pose_error_deg"] = float(np.median([row["pose_error_deg"] for row in rows]))
-    summary["seconds"] = {k: float(np.mean([row["seconds"][k] for row in rows])) for k in rows[0]["seconds"]}
-    return summary
+    """Means, of the rows in which there is a number; of pose errors the median. `seconds_x` go into `seconds`."""
+    columns = {key: np.array([row[key] for row in rows], float) for key in rows[0]}
+    columns = {key: values[~np.isnan(values)] for key, values in columns.items()}
+    means = {key: float(values.mean()) if len(values) else math.nan for key, values in columns.items()}
+    if "pose_error_deg" in columns:
+        means["pose_error_deg"] = float(np.median(columns["pose_error_deg"]))
+    seconds = {key.removeprefix("seconds_"): means.pop(key) for key in list(means) if key.startswith("seconds_")}
+    return means | ({"seconds": seconds} if seconds else {})
+
+
+def table(result: dict) -> list[str]:
+    """What was asked and what was measured, as lines of Markdown."""
+
+    def lower(figures: dict, half: str) -> str:
+        before, after = (figures[f"cd_{half}_{when}"] for when in ("before", "after"))
+        return f"{before:.4f} -> {after:.4f} ({100 * (after / before - 1):+.1f} %)"
+
+    rows = [
+        ("L1 on the fitted view, true pose", "<= .0032", f"{result['l1_view']:.4f}"),
+        ("L1 on the fitted view, estimated pose", "<= .010", f"{result['l1_view_estimated']:.4f}"),
+    ]
+    for name, figures in (("itself, bent", result), ("another of its class", result.get("other_instance"))):
+        if figures:
+            before, after = figures["psnr_held_out_before"], figures["psnr_held_out"]
+            rows += [
+                (f"CD of the seen half, from {name}", "15 % lower", lower(figures, "seen")),
+                (f"CD of the unseen half, from {name}", "<= + 3 %", lower(figures, "unseen")),
+                (f"PSNR of held-out views, from {name}", ">= + 3 dB", f"{before:.1f} -> {after:.1f} dB"),
+            ]
+    rows += [
+        ("CD of the seen half: itself, bent, only resampled", "", f"{result['cd_seen_resampled']:.4f}"),
+        ("CD of the seen half: another sample of the truth", "", f"{result['cd_seen_floor']:.4f}"),
+        ("pose error, same-instance cloud, median", "<= 8 degrees", f"{result['pose_error_deg']:.1f}"),
+        ("pose search", "<= 4 s", f"{result['seconds']['pose']:.1f} s"),
+    ]
+    if "wrong_object" in result:
+        wrong = result["wrong_object"]
+        rows += [
+            ("wrong object refused", ">= 80 %", f"{wrong['refused']:.0%}"),
+            ("right object accepted, bent cloud", "", f"{wrong['right_accepted']:.0%}"),
+        ]
+    rows += [(f"L1 on the fitted view, {k}", "", f"{result[k]['l1_view']:.4f}") for k in ("cluttered", "occluded")]
+    return ["| | asked | here |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]

@@ -46,8 +46,11 @@ def evaluate(
 
         return evaluate_tables(data, split, weights=folder, device=device, ablations=ablations)
     from audio2shape_core.evaluation.gallery import coloured_shapes
-    from audio2shape_core.evaluation.refinement import evaluate_refinement
+    from audio2shape_core.evaluation.photographs import evaluate_photographs
+    from audio2shape_core.evaluation.refinement import evaluate_refinement, table
 
     result = evaluate_refinement(coloured_shapes(data, split))
-    print(json.dumps({key: value for key, value in result.items() if key != "per_class"}, indent=2))
+    print("\n".join(table(result)))
+    result["photographs"] = evaluate_photographs(data, split, picture=drawn)
+    print(json.dumps(result["photographs"]))
     return result
