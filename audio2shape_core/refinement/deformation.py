@@ -1,10 +1,13 @@
 """How the fitted shape may differ from the coarse one: bent as a whole, and a little point by point.
 
-One image says where the outline and the parts should be across the line of sight, and nothing about depth. So all
-movement is lateral: it is learned along the camera's two image axes only. (In world coordinates Adam would amplify
-the noise of the depth it cannot see.) Most of it is a smooth field, which carries the unseen side along with the seen
-one and cannot fold the surface into whatever explains the pixels. Each centre's own movement on top is small and tied
-to those of its neighbours.
+One image says where the outline and the parts should be across the line of sight, and nothing about depth. So movement
+is lateral: it is learned along the camera's two image axes only. (In world coordinates Adam would amplify the noise of
+the depth it cannot see.) Most of it is a smooth field, which carries the unseen side along with the seen one and cannot
+fold the surface into whatever explains the pixels. Each centre's own movement on top is small and tied to those of its
+neighbours.
+
+Of a shape that is symmetric left to right the image shows every part from two sides, so that its smooth field moves in
+all three directions, and keeps it symmetric.
 """
 
 from __future__ import annotations
