@@ -59,7 +59,7 @@ class DenoiserConfig:
     train_steps: int = 1000  # T of Eq. 4
     sample_steps: int = 20
     guidance: float = 2.0  # 1 is none; much more than this costs variety
-    guided_share: float = 0.7  # of the noise levels, from the cleanest up: at the noisiest, guidance costs variety most
+    guided_share: float = 0.85  # of the noise levels, from the cleanest up: at the noisiest it costs variety most
     condition_dropout: float = 0.1  # share of training samples that see no audio (classifier-free guidance)
 
 
@@ -88,7 +88,7 @@ class Preset:
     look: TrainingConfig = TrainingConfig(4000, 96, 1e-3, 2e-2)
     distill: TrainingConfig = TrainingConfig(4000, 64, 1e-3, 1e-2)
     autoencode: TrainingConfig = TrainingConfig(6000, 16, 1e-3, 1e-4)
-    diffuse: TrainingConfig = TrainingConfig(7000, 64, 8e-4, 1e-2)
+    diffuse: TrainingConfig = TrainingConfig(10500, 64, 8e-4, 1e-2)
     judge: TrainingConfig = TrainingConfig(1500, 64, 1e-3, 1e-2)
 
     def to_dict(self) -> dict:

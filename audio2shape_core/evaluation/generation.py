@@ -175,7 +175,7 @@ def evaluate_generation(
         "semantic": semantic_retrieval(embedder, imagined, embedder.renders(gallery)),
         **{key: value for key, value in sets.items() if key != "per_class"},
         "sets": sets["per_class"],
-        "seed_variety": {"mean": float(np.mean(list(variety.values()))), "per_class": variety},
+        "seed_variety": {"median": float(np.median(list(variety.values()))), "per_class": variety},
     }
     if ablations:
         result["ablations"] = {"full": seeds_of(model, heard, weights)}
@@ -203,6 +203,7 @@ def report(result: dict, sets: dict) -> None:
     for name, row in result["semantic"].items():
         print(f"generated {name:14s} mAP {row['map']:.1%} (chance {row['chance_map']:.1%})  r@1 {row['recall@1']:6.1%}")
     report_sets(sets)
-    print(f"eight seeds of one recording vary {result['seed_variety']['mean']:.2f} times as much as real shapes do")
+    median = result["seed_variety"]["median"]
+    print(f"eight seeds of one recording vary {median:.2f} times as much as real shapes do (median of classes)")
     for name, row in result.get("ablations", {}).items():
         print(f"{name:20s} shape against truth {row['class_accuracy']:6.1%} (spread over 3 seeds {row['spread']:.1%})")

@@ -28,7 +28,8 @@ if not BUILT:
     collect_ignore = [path for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_built.py"]
 
 FAST = {
-    "allow_random_weights": True, "device": "cpu", "cpu_threads": 1, "diffusion.steps": 2, "shape.num_points": 256,
+    "allow_random_weights": True, "trigger.min_confidence": 0.0,  # untrained weights are sure of nothing
+    "device": "cpu", "cpu_threads": 1, "diffusion.steps": 2, "shape.num_points": 256,
     "refine.iterations": 3, "trigger.mode": "on_demand", "weights_dir": "/nonexistent", "diagnostics.period_s": 0.2,
     "sync.max_slop_s": 60.0,  # images are late on a busy machine
 }  # fmt: skip
