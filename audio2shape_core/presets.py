@@ -58,7 +58,7 @@ class DenoiserConfig:
     attention: bool = True  # False is the ablation "without attention" of Table IV
     train_steps: int = 1000  # T of Eq. 4
     sample_steps: int = 20
-    guidance: float = 2.0  # 1 is none; much more than this costs variety
+    guidance: float = 3.0  # 1 is none; much more than this costs variety
     guided_share: float = 0.85  # of the noise levels, from the cleanest up: at the noisiest it costs variety most
     condition_dropout: float = 0.1  # share of training samples that see no audio (classifier-free guidance)
 
