@@ -17,6 +17,7 @@ from audio2shape_core.shape import Shape
 from audio2shape_ros.requests import ModelOptions
 
 STEP_S = 0.005
+SLOW, SLOW_STEP_S = 77, 0.05  # a seed whose shape takes its time, and how much a step
 POINTS = 2048  # more than this does not fit into the fake's memory
 # Seeds that make it fail.
 KILLED, CRASHED, CUDA, BROKEN, NO_MEMORY, NO_MEMORY_REFINING, DEAF, NO_RASTERIZER = range(101, 109)
@@ -45,7 +46,7 @@ class FakeModel:
             {"dog": 0.7, "guitar": 0.2}, place,
         )  # fmt: skip
         for step in range(1, total + 1):
-            time.sleep(STEP_S)
+            time.sleep(SLOW_STEP_S if seed == SLOW else STEP_S)
             tell("diffuse", step, total)
             if on_estimate:
                 on_estimate(step, total, lambda part=step / total: replace(shape, points=part * shape.points))
@@ -64,7 +65,7 @@ class FakeModel:
             raise ModuleNotFoundError("No module named 'gsplat'")
         progress("pose", 1, 1)
         for step in range(iterations):
-            time.sleep(STEP_S)
+            time.sleep(SLOW_STEP_S if seed == SLOW else STEP_S)
             progress("refine", step + 1, iterations)
         closer = shape.camera_from_shape.copy()
         fitted = SimpleNamespace(accepted=True, rendering=image, seconds={"pose": 0.001, "refine": 0.001})

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from action_msgs.msg import GoalStatus
 from audio2shape_ros.action import GenerateShape
+from fakes import SLOW
 from graph import NODE, Camera, diagnostics, set_parameters, stamp_s
 from rclpy.action import ActionClient
 from rclpy.qos import qos_profile_sensor_data
@@ -116,7 +117,7 @@ def queueing(client, action):
     """A long goal that runs while others wait in line."""
     assert set_parameters(client, goal_policy="queue").successful
     started = threading.Event()
-    running = send(client, action, lambda _: started.set(), steps=1000)
+    running = send(client, action, lambda _: started.set(), steps=1000, seed=SLOW)
     assert started.wait(20)
     yield running
     if running.status not in (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_CANCELED):
