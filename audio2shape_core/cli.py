@@ -150,6 +150,12 @@ def train(args: argparse.Namespace) -> None:
     from audio2shape_core.presets import PRESETS
 
     device, preset = choose_device(args.device), PRESETS[args.preset].with_pretrained(args.pretrained)
+    shorter = {"steps": args.steps, "batch_size": args.batch_size}
+    if changes := {name: value for name, value in shorter.items() if value is not None}:
+        if args.task == "align":
+            raise InputError("--steps and --batch-size: align trains three encoders, each by a recipe of its own; "
+                             "change them in audio2shape_core/presets.py")  # fmt: skip
+        preset = preset.with_recipe(args.task, **changes)
     common = {"data": Path(args.data), "output": Path(args.output), "resume": args.resume, "device": device,
               "without": frozenset(args.without)}  # fmt: skip
     if args.task == "align":
@@ -270,6 +276,12 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--data", required=True, metavar="DIR", help="folder with MANIFEST.csv, audio/, shapes/, photos/")
     p.add_argument("--output", required=True, metavar="DIR", help="checkpoints, state and log go here")
     p.add_argument("--resume", action="store_true", help="go on from the state in --output")
+    p.add_argument(
+        "--steps", type=count(1, 10_000_000), metavar="N", help="train so many steps (default: the preset's)"
+    )
+    p.add_argument(
+        "--batch-size", type=count(1, 65_536), metavar="N", help="of so many samples (default: the preset's)"
+    )
     p.add_argument("--weights", metavar="DIR", help="trained align and autoencode checkpoints (default: --output)")
     p.add_argument("--without", action="append", default=[], metavar="PART", help="ablation: leave out (align: a "
                    "loss term such as audio-point; autoencode: codebook; diffuse: alignment or attention)")  # fmt: skip

@@ -97,6 +97,10 @@ class Preset:
         del stored["alignment"]["pretrained"]
         return stored
 
+    def with_recipe(self, task: str, **changes: int) -> "Preset":
+        """The same preset with fields of one training recipe changed."""
+        return replace(self, **{task: replace(getattr(self, task), **changes)})
+
     def with_pretrained(self, folder: str) -> "Preset":
         """The same preset, taking the weights of frozen encoders from `folder`."""
         return replace(self, alignment=replace(self.alignment, pretrained=folder))

@@ -134,7 +134,7 @@ def test_tables_set_the_papers_figures_beside_ours(data, tmp_path, monkeypatch, 
     monkeypatch.setattr("audio2shape_core.evaluation.reconstruction.EMD_POINTS", 64)
     monkeypatch.setattr("audio2shape_core.evaluation.gallery.coloured_shapes", lambda *_: [])  # minutes of fitting
     known = {"l1_view": 0.0123, "cd_before": 0.2, "cd_after": 0.1}
-    monkeypatch.setattr("audio2shape_core.evaluation.refinement.evaluate_refinement", lambda _: known)
+    monkeypatch.setattr("audio2shape_core.evaluation.refinement.evaluate_refinement", lambda *_, **__: known)
     result = run("tables", data, tmp_path)
     table = capsys.readouterr().out
     assert set(result) == {"retrieval", "reconstruction", "generation", "refinement"}

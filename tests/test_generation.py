@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch.distributions import Normal, kl_divergence
 
 from audio2shape_core import models
+from audio2shape_core.generation.assignment import assign
 from audio2shape_core.generation.diffusion import SAMPLERS, diffusion_loss, make_scheduler, sample
 from audio2shape_core.generation.losses import chamfer_loss, nearest, window_transport_loss
 from audio2shape_core.generation.ordering import morton_sort
@@ -110,6 +112,19 @@ def test_transport_pairs_the_points_of_each_window_in_the_best_way():
         (other[0, list(order)] - target[0, :6]).norm(dim=-1).mean().item() for order in itertools.permutations(range(6))
     )
     assert window_transport_loss(other, target[:1, :6], 1).item() == pytest.approx(best, abs=1e-4)
+
+
+def test_assignment_costs_what_scipys_does():
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 16):
+        costs = rng.random((40, size, size)).astype(np.float32)
+        costs[:10] = rng.integers(0, 3, (10, size, size))  # ties
+        columns = assign(costs)
+        assert all(sorted(row) == list(range(size)) for row in columns)
+        best = [cost[linear_sum_assignment(cost)].sum() for cost in costs]
+        assert np.take_along_axis(costs, columns[..., None], 2).sum((1, 2)) == pytest.approx(best, abs=1e-5)
+    with pytest.raises(ValueError, match="not finite"):
+        assign(np.full((1, 2, 2), np.nan))
 
 
 def test_without_audio_the_context_does_not_matter():

@@ -16,9 +16,10 @@ from audio2shape_core.presets import TrainingConfig
 from audio2shape_core.training import align, diffuse, judge
 
 RECIPE = TrainingConfig(2, 8, 1e-3, 0.0, warmup_steps=1)
+# 16 channels: oneDNN's gradient of a 5x5 convolution from one channel to eight crashes on some AMD processors.
 MINI = presets.Preset(
     "tiny",
-    alignment=presets.AlignmentConfig(audio_widths=(8, 8), image_widths=(8, 8), point_widths=(8, 8),
+    alignment=presets.AlignmentConfig(audio_widths=(16, 16), image_widths=(16, 16), point_widths=(8, 8),
                                        token_dim=16, embed_dim=32, window_s=1.0),
     autoencoder=presets.AutoencoderConfig(num_points=256, num_tokens=16, encoder_widths=(8, 8), width=24, num_heads=2,
                                            encoder_depth=1, decoder_depth=1, codebook_size=16),

@@ -10,7 +10,9 @@ from torch import nn
 from audio2shape_core.data import image_bank, shape_bank, sound_bank
 from audio2shape_core.data.rendering import photograph
 from audio2shape_core.presets import TrainingConfig
+from audio2shape_core.training import diffuse
 from audio2shape_core.training.loop import fit, follow, learning_rate
+from audio2shape_core.vocabulary import VOCABULARY
 
 CPU = torch.device("cpu")
 CONFIG = TrainingConfig(60, 8, 0.05, 0.0, warmup_steps=5, ema_decay=0.9)
@@ -55,6 +57,39 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path, monkeypatch):
     model, losses = linear_problem()
     resumed = fit(model, losses, CONFIG, tmp_path / "broken", resume=True, device=CPU)
     assert torch.equal(whole.weight, resumed.weight)
+
+
+def test_batches_may_be_drawn_apart(tmp_path):
+    model, losses = linear_problem()
+    direct = fit(model, losses, CONFIG, tmp_path / "direct", resume=False, device=CPU)
+    model, losses = linear_problem()
+    drawn = []
+
+    def draw(step):
+        drawn.append(step)
+        return np.array(step)
+
+    apart = fit(
+        model, lambda batch: losses(int(batch)), CONFIG, tmp_path / "apart", resume=False, device=CPU, draw=draw
+    )
+    assert drawn == list(range(60))
+    assert torch.equal(direct.weight, apart.weight)
+
+
+def test_rows_are_drawn_from_the_class_asked_for():
+    rows = {label: torch.full((1 + index % 3, 2), float(index)) for index, label in enumerate(VOCABULARY)}
+    classes = np.array([0, 5, 2, 23, 5])
+    drawn = diffuse.RowsByClass(rows, CPU).draw(classes, np.random.default_rng(0))
+    assert drawn[:, 0].tolist() == classes.tolist()
+
+
+def test_contexts_are_cached_for_the_encoder_that_made_them(tmp_path):
+    path, first = tmp_path / "contexts.safetensors", {"bell": torch.ones(2, 3, 4)}
+    diffuse.stored_contexts(path, "one", lambda: first)
+    again = diffuse.stored_contexts(path, "one", lambda: pytest.fail("made again"))
+    assert torch.equal(again["bell"], first["bell"])
+    other = {"bell": torch.zeros(2, 3, 4)}
+    assert diffuse.stored_contexts(path, "another", lambda: other) is other
 
 
 def test_the_learning_rate_warms_up_and_decays():

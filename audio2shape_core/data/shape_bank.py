@@ -84,9 +84,10 @@ def cached(path: Path, make) -> ShapeBank:
     return bank
 
 
-def augment(points: np.ndarray, rng: np.random.Generator, *, turn: float) -> np.ndarray:
-    """Anisotropic scale, mirror left to right, and a turn about z of up to `turn` radians; then normalised again."""
-    scale = rng.uniform(0.85, 1.18, 3)
+def augment(points: np.ndarray, rng: np.random.Generator, *, turn: float, stretch: float = 1.18) -> np.ndarray:
+    """Mirror left to right, scale each axis by up to `stretch` either way, turn about z by up to `turn` radians; then
+    normalise again."""
+    scale = rng.uniform(1 / stretch, stretch, 3)
     scale[1] *= rng.choice((-1.0, 1.0))
     angle = rng.uniform(-turn, turn)
     cos, sin = np.cos(angle), np.sin(angle)

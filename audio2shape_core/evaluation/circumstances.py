@@ -15,19 +15,19 @@ CLUTTER_ITEMS = 40
 HIDDEN = 0.2  # share of the object that the occluder hides
 
 
-def pose_unknown(scene: Scene, iterations: int) -> dict[str, float]:
+def pose_unknown(scene: Scene, iterations: int, device: str) -> dict[str, float]:
     """Only the intrinsics and the mask are given."""
-    refined = refine(
-        scene.coarse, scene.coarse_colors, scene.image, camera=scene.view, mask=scene.alpha, iterations=iterations
-    )
+    settings = {"camera": scene.view, "mask": scene.alpha, "iterations": iterations, "device": device}
+    refined = refine(scene.coarse, scene.coarse_colors, scene.image, **settings)
     return {"l1_view": _l1(refined, scene), "accepted": float(refined.accepted)}
 
 
-def cluttered(scene: Scene, iterations: int, rng: np.random.Generator) -> dict[str, float]:
+def cluttered(scene: Scene, iterations: int, device: str, rng: np.random.Generator) -> dict[str, float]:
     """Only the intrinsics are given, and the object stands before things of all colours."""
     picture = before_clutter(scene.image, scene.alpha, rng)
     found = find_foreground(picture)
-    refined = refine(scene.coarse, scene.coarse_colors, picture, camera=scene.view, iterations=iterations)
+    settings = {"camera": scene.view, "iterations": iterations, "device": device}
+    refined = refine(scene.coarse, scene.coarse_colors, picture, **settings)
     return {
         "mask_overlap": overlap(found.mask, scene.alpha),
         "l1_view": _l1(refined, scene),
@@ -35,10 +35,10 @@ def cluttered(scene: Scene, iterations: int, rng: np.random.Generator) -> dict[s
     }
 
 
-def occluded(scene: Scene, iterations: int, rng: np.random.Generator) -> dict[str, float]:
+def occluded(scene: Scene, iterations: int, device: str, rng: np.random.Generator) -> dict[str, float]:
     """Pose and mask are given, but something hides a part of the object, which the mask leaves out."""
     visible = np.where(bar(scene.alpha, rng), 0, scene.alpha).astype(np.float32)
-    settings = {"camera": scene.view, "pose_known": True, "mask": visible, "iterations": iterations}
+    settings = {"camera": scene.view, "pose_known": True, "mask": visible, "iterations": iterations, "device": device}
     refined = refine(scene.coarse, scene.coarse_colors, scene.image, **settings)
     target = scene.points[-POINTS:]
     return {

@@ -33,12 +33,18 @@ HARDER = 12  # shapes, spread over all, on which the harder circumstances are tr
 
 
 def evaluate_refinement(
-    shapes: Iterable[tuple[str, np.ndarray, np.ndarray]], *, iterations: int = 200, side: int = 128, seed: int = 0
+    shapes: Iterable[tuple[str, np.ndarray, np.ndarray]],
+    *,
+    device: str = "cpu",
+    iterations: int = 200,
+    side: int = 128,
+    seed: int = 0,
 ) -> dict:
     """Refine every shape, with the true pose, from two coarse clouds: itself bent, and another of its class.
 
     Arguments:
         shapes: (label, points (N, 3) float32 canonical, colors (N, 3) uint8), N >= 4096.
+        device: where Gaussians are fitted; poses are searched on the CPU.
         side: width and height of the image in pixels.
     Returns means over the shapes: l1_view, l1_held_out_views (0..1), psnr_held_out and psnr_held_out_before (dB);
     cd_before, cd_after, also of the halves seen and unseen (unsquared, sum of both directions, 2048 points, unit
@@ -54,21 +60,21 @@ def evaluate_refinement(
     rows, others = [], []
     for index, scene in enumerate(tqdm(scenes, "refinement")):
         rng = np.random.default_rng((seed, index, 1))
-        rows.append(_refine_known(scene, scene.coarse, scene.coarse_colors, iterations) | _find_pose(scene))
+        rows.append(_refine_known(scene, scene.coarse, scene.coarse_colors, iterations, device) | _find_pose(scene))
         if scene.label in procedural_labels():
             other = coarsen(*procedural_shape(scene.label, OTHER_SEED, POINTS), rng)
-            others.append(_refine_known(scene, *other, iterations))
+            others.append(_refine_known(scene, *other, iterations, device))
     classes = dict.fromkeys(scene.label for scene in scenes)
     per_class = {k: _summary([row for row, s in zip(rows, scenes) if s.label == k]) for k in classes}
     result = _summary(rows) | {"num_shapes": len(rows), "per_class": per_class}
     if others:
         result["other_instance"] = _summary(others)
-    return result | _harder(scenes, iterations, seed)
+    return result | _harder(scenes, iterations, device, seed)
 
 
-def _refine_known(scene: Scene, coarse: np.ndarray, coarse_colors: np.ndarray, iterations: int) -> dict:
+def _refine_known(scene: Scene, coarse: np.ndarray, coarse_colors: np.ndarray, iterations: int, device: str) -> dict:
     """Refine a coarse cloud with the true pose and mask, and compare."""
-    settings = {"camera": scene.view, "pose_known": True, "mask": scene.alpha}
+    settings = {"camera": scene.view, "pose_known": True, "mask": scene.alpha, "device": device}
     refined = refine(coarse, coarse_colors, scene.image, iterations=iterations, **settings)
     resampled = refine(coarse, coarse_colors, scene.image, iterations=0, **settings)
     before = Gaussians.from_cloud(coarse, coarse_colors).solid()
@@ -110,15 +116,15 @@ def _find_pose(scene: Scene) -> dict:
     }
 
 
-def _harder(scenes: list[Scene], iterations: int, seed: int) -> dict:
+def _harder(scenes: list[Scene], iterations: int, device: str, seed: int) -> dict:
     """Means over HARDER of the scenes. The wrong object is that of the scene half-way round, of another class."""
     chosen = sorted({round(k) for k in np.linspace(0, len(scenes) - 1, min(HARDER, len(scenes)))})
     rows: dict[str, list[dict]] = {"pose_unknown": [], "cluttered": [], "occluded": [], "wrong_object": []}
     for index in tqdm(chosen, "harder circumstances"):
         scene, rng = scenes[index], np.random.default_rng((seed, index, 2))
-        rows["pose_unknown"].append(pose_unknown(scene, iterations))
-        rows["cluttered"].append(cluttered(scene, iterations, rng))
-        rows["occluded"].append(occluded(scene, iterations, rng))
+        rows["pose_unknown"].append(pose_unknown(scene, iterations, device))
+        rows["cluttered"].append(cluttered(scene, iterations, device, rng))
+        rows["occluded"].append(occluded(scene, iterations, device, rng))
         ahead = [scenes[(index + len(scenes) // 2 + k) % len(scenes)] for k in range(len(scenes))]
         others = [other for other in ahead if other.label != scene.label]
         if others:

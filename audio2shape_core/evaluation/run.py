@@ -48,8 +48,9 @@ def evaluate(
     from audio2shape_core.evaluation.gallery import coloured_shapes
     from audio2shape_core.evaluation.photographs import evaluate_photographs
     from audio2shape_core.evaluation.refinement import evaluate_refinement, table
+    from audio2shape_core.pipeline import choose_device
 
-    result = evaluate_refinement(coloured_shapes(data, split))
+    result = evaluate_refinement(coloured_shapes(data, split), device=str(choose_device(device)))
     print("\n".join(table(result)))
     result["photographs"] = evaluate_photographs(data, split, picture=drawn)
     print(json.dumps(result["photographs"]))

@@ -49,7 +49,7 @@ def evaluate_tables(data: Path, split: str, *, weights: Path, device: str, ablat
         "retrieval": evaluate_retrieval(data, split, **common),
         "reconstruction": evaluate_reconstruction(data, split, ablations=vae, **common),
         "generation": evaluate_generation(data, split, picture=None, ablations=others, **common),
-        "refinement": evaluate_refinement(coloured_shapes(data, split)),
+        "refinement": evaluate_refinement(coloured_shapes(data, split), device=device),
     }
     print("\n".join(markdown(result)))
     return result

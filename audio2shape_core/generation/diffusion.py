@@ -36,11 +36,14 @@ SAMPLERS = ("ddpm", "ddim", "dpm++")
 def diffusion_loss(
     denoiser: UNetDenoiser, alphas: Tensor, latents: Tensor, context: Tensor, dropout: float, generator: torch.Generator
 ) -> Tensor:
-    """Eq. 6 in its velocity form: latents (B, T, C), context (B, L, C'); `alphas` are cumulative products (steps,)."""
-    batch = len(latents)
-    steps = torch.randint(len(alphas), (batch,), generator=generator).to(latents.device)
-    noise = torch.randn(latents.shape, generator=generator).to(latents.device)
-    heard = (torch.rand(batch, generator=generator) >= dropout).to(latents.device)
+    """Eq. 6 in its velocity form: latents (B, T, C), context (B, L, C'); `alphas` are cumulative products (steps,).
+
+    Everything is on one device, the generator too: drawing noise elsewhere takes longer than a step on a GPU.
+    """
+    batch, device = len(latents), latents.device
+    steps = torch.randint(len(alphas), (batch,), generator=generator, device=device)
+    noise = torch.randn(latents.shape, generator=generator, device=device)
+    heard = torch.rand(batch, generator=generator, device=device) >= dropout
     alpha = alphas[steps][:, None, None]
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise  # Eq. 4, all its steps at once
     velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents

@@ -45,10 +45,13 @@ def train_autoencode(
     bank = shape_bank.training_bank(data, output / "shapes.npz", config.num_points)
     model = models.build_autoencoder(config, quantized=quantized)
 
-    def losses(step: int) -> dict[str, Tensor]:
-        _, points, colors, colored = draw_clouds(bank, recipe.batch_size, TURN, np.random.default_rng((1, step)))
-        target, order = morton_sort(torch.from_numpy(points).to(device))
-        colors = gather(torch.from_numpy(colors).to(device), order)
+    def draw(step: int) -> tuple[np.ndarray, ...]:
+        return draw_clouds(bank, recipe.batch_size, TURN, np.random.default_rng((1, step)))[1:]
+
+    def losses(batch: tuple[np.ndarray, ...]) -> dict[str, Tensor]:
+        points, colors, colored = (torch.as_tensor(part).to(device) for part in batch)
+        target, order = morton_sort(points)
+        colors = gather(colors, order)
         prediction, painted, passed = model(target)
         prediction, painted = prediction.float(), painted.float()
         chamfer, partner = chamfer_loss(prediction, target)
@@ -56,11 +59,11 @@ def train_autoencode(
         return {
             "chamfer": chamfer,
             "transport": window_transport_loss(prediction, target, config.num_tokens),
-            "color": 0.1 * (color_error * torch.from_numpy(colored).to(device)).mean(),
+            "color": 0.1 * (color_error * colored).mean(),
             "bottleneck": passed.loss,
         }
 
-    average = fit(model, losses, recipe, output / "autoencode", resume=resume, device=device)
+    average = fit(model, losses, recipe, output / "autoencode", resume=resume, device=device, draw=draw)
     measure_latents(average, bank, device)
     target = output / "autoencoder.safetensors"
     info = {"quantized": quantized, "steps": recipe.steps}

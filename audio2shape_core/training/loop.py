@@ -1,19 +1,23 @@
 """The one training loop: AdamW, warm-up and cosine decay, EMA weights, resumable, logged as JSON lines.
 
 A recipe gives the modules and a function `losses(step) -> {term: scalar}`; everything random in it is seeded by the
-step, so that a resumed run sees the batches it would have seen.
+step, so that a resumed run sees the batches it would have seen. Where drawing a batch is work for the CPU, a recipe
+gives `draw(step) -> batch` too, and `losses(batch)`: beside a GPU, batches are then drawn ahead by other processes.
 """
 
 import copy
 import json
 import math
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from audio2shape_core.errors import InputError
@@ -21,6 +25,7 @@ from audio2shape_core.files import replacing
 from audio2shape_core.presets import TrainingConfig
 
 SAVE_EVERY_S = 120.0
+DRAWERS = 6  # processes that draw batches beside a GPU, where there are as many cores
 
 
 def check_parts(without: frozenset[str], parts: tuple[str, ...]) -> None:
@@ -54,14 +59,37 @@ def follow(average: nn.Module, model: nn.Module, step: int, decay: float) -> Non
             ours.copy_(theirs)
 
 
+class Batches(Dataset):
+    """The batches of a recipe by their step; nothing of them touches a GPU."""
+
+    def __init__(self, draw: Callable[[int], Any]) -> None:
+        self.draw = draw
+
+    def __getitem__(self, step: int) -> Any:
+        return self.draw(step)
+
+
+def batches(draw: Callable[[int], Any] | None, steps: range, device: torch.device) -> Iterable:
+    """The batches of all steps in order, drawn ahead beside a GPU; the steps themselves without `draw`."""
+    if draw is None:
+        return steps
+    workers = min(DRAWERS, len(os.sched_getaffinity(0)) - 1) if device.type == "cuda" else 0
+    # Forked processes share the banks that `draw` reads.
+    context = "fork" if workers else None
+    return DataLoader(
+        Batches(draw), batch_size=None, sampler=steps, num_workers=workers, multiprocessing_context=context
+    )
+
+
 def fit(
     model: nn.Module,
-    losses: Callable[[int], dict[str, Tensor]],
+    losses: Callable[[Any], dict[str, Tensor]],
     config: TrainingConfig,
     output: Path,
     *,
     resume: bool,
     device: torch.device,
+    draw: Callable[[int], Any] | None = None,
 ) -> nn.Module:
     """Minimise the sum of the loss terms; returns the EMA copy of `model`, in eval mode.
 
@@ -75,7 +103,8 @@ def fit(
         p for p in model.parameters() if p.requires_grad and p.ndim < 2
     ]  # biases, norms and temperatures are not decayed
     groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+    fused = device.type == "cuda"
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=fused)
     state_file = output / "state.pt"
     start = 0
     if resume and state_file.is_file():
@@ -90,15 +119,16 @@ def fit(
         with replacing(state_file) as temporary:
             torch.save({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, temporary)
 
-    smooth: dict[str, float] = {}
+    smooth: dict[str, Tensor] = {}
     saved = time.monotonic()
-    bar = tqdm(range(start, config.steps), output.name, initial=start, total=config.steps, mininterval=5.0)
+    steps = range(start, config.steps)
+    bar = tqdm(batches(draw, steps, device), output.name, initial=start, total=config.steps, mininterval=5.0)
     with (output / "log.jsonl").open("a") as log:
-        for step in bar:
+        for step, batch in zip(steps, bar):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, config)
             with fast_precision(device):
-                terms = losses(step)
+                terms = losses(batch)
             loss = sum(terms.values())
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -106,11 +136,12 @@ def fit(
             optimizer.step()
             follow(average, model, step, config.ema_decay)
             for name, term in terms.items():
-                smooth[name] = 0.98 * smooth.get(name, term.item()) + 0.02 * term.item()
-            if (step + 1) % 100 == 0:
-                log.write(json.dumps({"step": step + 1, **{k: round(v, 5) for k, v in smooth.items()}}) + "\n")
+                smooth[name] = smooth.get(name, term.detach()).lerp(term.detach(), 0.02)
+            if (step + 1) % 100 == 0:  # only now: reading a number makes the GPU wait
+                read = {name: value.item() for name, value in smooth.items()}
+                log.write(json.dumps({"step": step + 1, **{k: round(v, 5) for k, v in read.items()}}) + "\n")
                 log.flush()
-                bar.set_postfix({k: f"{v:.3f}" for k, v in smooth.items()}, refresh=False)
+                bar.set_postfix({k: f"{v:.3f}" for k, v in read.items()}, refresh=False)
             if time.monotonic() - saved > SAVE_EVERY_S:
                 save(step + 1)
                 saved = time.monotonic()
