@@ -1,8 +1,9 @@
-"""One thread owns the model; one job waits at most. Callbacks only hand over and go on."""
+"""One thread owns the model. Callbacks only hand over and go on."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
@@ -13,16 +14,17 @@ R = TypeVar("R")
 
 
 class Worker(Generic[J, R]):
-    """Runs `work(job)` in a thread of its own, newest job first and only.
+    """Runs `work(job)` in a thread of its own: first what someone waits for, then the newest of the rest.
 
-    The slot holds one job: a newer one takes its place and the older is dropped, because a shape of a sound long gone
-    helps nobody. A job someone waits for (`asked=True`) is never dropped for one that nobody does. `tend` runs in the
-    thread before every job, and every half second while there is none.
+    A job that nobody asked for waits in a slot for one: a newer one takes its place and the older is dropped, because a
+    shape of a sound long gone helps nobody. Jobs someone waits for (`asked=True`) are all kept, in the order they came.
+    `tend` runs in the thread before every job, and every half second while there is none.
     """
 
     def __init__(self, work: Callable[[J], R], tend: Callable[[], None] | None = None) -> None:
         self._work, self._tend = work, tend
-        self._slot: tuple[J, Future, bool] | None = None
+        self._asked: deque[tuple[J, Future]] = deque()
+        self._slot: tuple[J, Future] | None = None
         self._changed = threading.Condition()
         self._stopping = False
         self.dropped = 0  # jobs that never ran
@@ -33,29 +35,29 @@ class Worker(Generic[J, R]):
     def submit(self, job: J, *, asked: bool = False) -> Future:
         """Hand over a job. The future is cancelled if the job is dropped."""
         future: Future = Future()
+        losers: list[Future] = []
         with self._changed:
-            refused = self._stopping or (self._slot is not None and self._slot[2] and not asked)
-            if refused:
-                loser = future
+            if self._stopping:
+                losers.append(future)
+            elif asked:
+                self._asked.append((job, future))
             else:
-                loser = self._slot[1] if self._slot else None
-                self._slot = (job, future, asked)
-                self._changed.notify()
-            self.dropped += loser is not None
-        if loser is not None:
-            loser.cancel()
-            loser.set_running_or_notify_cancel()
+                losers += [self._slot[1]] if self._slot else []
+                self._slot = (job, future)
+            self.dropped += len(losers)
+            self._changed.notify()
+        drop(losers)
         return future
 
     def dismiss(self) -> None:
-        """Take no more jobs and drop the waiting one; the running one goes on."""
+        """Take no more jobs and drop the waiting ones; the running one goes on."""
         with self._changed:
             self._stopping = True
-            waiting, self._slot = self._slot, None
+            waiting = [future for _, future in (*self._asked, *([self._slot] if self._slot else []))]
+            self._asked.clear()
+            self._slot = None
             self._changed.notify()
-        if waiting:
-            waiting[1].cancel()
-            waiting[1].set_running_or_notify_cancel()
+        drop(waiting)
 
     def stop(self, timeout_s: float = 10.0) -> bool:
         """Dismiss, and wait for the running job. Returns whether the thread ended in time."""
@@ -68,11 +70,15 @@ class Worker(Generic[J, R]):
             if self._tend:
                 self._tend()
             with self._changed:
-                if not self._changed.wait_for(lambda: self._slot or self._stopping, TEND_S if self._tend else None):
+                ready = lambda: self._asked or self._slot or self._stopping  # noqa: E731
+                if not self._changed.wait_for(ready, TEND_S if self._tend else None):
                     continue
-                if self._slot is None:
+                if self._stopping:  # nothing waits any more
                     return
-                (job, future, _), self._slot = self._slot, None
+                if self._asked:
+                    job, future = self._asked.popleft()
+                else:
+                    (job, future), self._slot = self._slot, None
                 self.busy = True
             try:
                 if future.set_running_or_notify_cancel():
@@ -81,3 +87,10 @@ class Worker(Generic[J, R]):
                 future.set_exception(error)
             finally:
                 self.busy = False
+
+
+def drop(futures: list[Future]) -> None:
+    """Tell whoever waits for them that they never ran."""
+    for future in futures:
+        future.cancel()
+        future.set_running_or_notify_cancel()

@@ -34,16 +34,20 @@ def test_only_the_newest_waiting_job_runs():
     assert worker.stop()
 
 
-def test_a_job_someone_waits_for_is_not_dropped_for_one_nobody_does():
+def test_jobs_someone_waits_for_all_run_and_first():
     gate = Gate()
     worker = Worker(gate)
     worker.submit(1)
     assert gate.entered.wait(5)
-    asked, live = worker.submit(2, asked=True), worker.submit(3)
+    live = worker.submit(2)
+    asked = [worker.submit(n, asked=True) for n in (3, 4)]
+    newer = worker.submit(5)
     with pytest.raises(CancelledError):
         live.result(1)
     gate.open.set()
-    assert asked.result(5) == 20
+    assert [future.result(5) for future in (*asked, newer)] == [30, 40, 50]
+    assert gate.done == [1, 3, 4, 5]
+    assert worker.dropped == 1
     assert worker.stop()
 
 
@@ -60,12 +64,12 @@ def test_stop_drops_what_waits_and_refuses_what_comes():
     worker = Worker(gate)
     first = worker.submit(1)
     assert gate.entered.wait(5)
-    second = worker.submit(2)
+    waiting = [worker.submit(2), worker.submit(3, asked=True)]
     threading.Timer(0.1, gate.open.set).start()
     assert worker.stop()
     assert first.result(1) == 10
-    assert second.cancelled()
-    late = worker.submit(3)
+    assert all(future.cancelled() for future in waiting)
+    late = worker.submit(4)
     assert late in wait([late], timeout=1).done
     assert late.cancelled()
 
