@@ -96,6 +96,14 @@ def draw_sheet(imagined: list[Imagined], path: Path, columns: int = 8) -> None:
     contact_sheet(dict(sorted(rows.items())), path)
 
 
+def points_by_class(imagined: list[Imagined]) -> dict[str, list[np.ndarray]]:
+    """Clouds by the true class of their sound."""
+    points: dict[str, list[np.ndarray]] = {}
+    for one in imagined:
+        points.setdefault(one.item.label, []).append(one.points)
+    return points
+
+
 def more_seeds(model: AudioToShape, imagined: list[Imagined], count: int) -> list[Imagined]:
     """What classes with fewer than `count` recordings lack: further clouds of theirs, from other noise."""
     extra = []
@@ -151,6 +159,8 @@ def evaluate_generation(
 ) -> dict:
     """Class accuracy, semantic retrieval and set metrics of one cloud a recording; ablations beside them.
 
+    Set metrics compare with the true class, so they fall with what is heard wrong; `sets_heard_right` leaves that out.
+
     `ablations`: name -> folder of a complete system trained without a part; judged by the same judge, over three seeds.
     """
     model = AudioToShape.load(weights, device=device)
@@ -160,11 +170,12 @@ def evaluate_generation(
     gallery = read_gallery(data, split, VOCABULARY, complete_to=SET_SIZE)
     judged = judge_classes(weights, [shape.points for shape in gallery])
     sampled = imagined + more_seeds(model, imagined, SET_SIZE)
-    samples: dict[str, list[np.ndarray]] = {}
-    for one in sampled:
-        samples.setdefault(one.item.label, []).append(one.points)
     embedder = Embedder(weights, device)
-    sets = compare_sets(samples, gallery, data)
+    sets = compare_sets(points_by_class(sampled), gallery, data)
+    right = [one for one in imagined if one.heard.label == one.item.label]
+    right_sets = compare_sets(
+        points_by_class(right + more_seeds(model, right, SET_SIZE)), gallery, data, with_emd=False
+    )
     variety = seed_variety(model, imagined, gallery)
     result = {
         "recordings": len(imagined),
@@ -175,6 +186,7 @@ def evaluate_generation(
         "semantic": semantic_retrieval(embedder, imagined, embedder.renders(gallery)),
         **{key: value for key, value in sets.items() if key != "per_class"},
         "sets": sets["per_class"],
+        "sets_heard_right": {key: value for key, value in right_sets.items() if key != "per_class"},
         "seed_variety": {"median": float(np.median(list(variety.values()))), "per_class": variety},
     }
     if ablations:
@@ -203,6 +215,11 @@ def report(result: dict, sets: dict) -> None:
     for name, row in result["semantic"].items():
         print(f"generated {name:14s} mAP {row['map']:.1%} (chance {row['chance_map']:.1%})  r@1 {row['recall@1']:6.1%}")
     report_sets(sets)
+    right = result["sets_heard_right"]
+    if right:
+        print(
+            f"of sounds heard right: COV {right['coverage']:.2f}, MMD {right['mmd']:.4f}, 1-NNA {right['one_nna']:.2f}"
+        )
     median = result["seed_variety"]["median"]
     print(f"eight seeds of one recording vary {median:.2f} times as much as real shapes do (median of classes)")
     for name, row in result.get("ablations", {}).items():
