@@ -3,9 +3,12 @@
 Tiles are shared out to plain threads that sleep between frames. (numba's own OpenMP threads spin while they wait: on
 cores shared with a robot's other processes a frame took ten times as long.) Any number of callers may render at once.
 
-The inner loops run over the 16 pixels of a tile row without branches, so that the compiler turns them into vector
-instructions. Nothing is shared between tiles: gradients go to one row per (tile, splat) pair and are summed afterwards
-in a fixed order, so the same input gives the same bits on any number of threads.
+The inner loops run over eight pixels of a row, without branches, and find all that they change in one array at constant
+distances: only then does the compiler turn them into vector instructions. (It gives up where it cannot see that two
+arrays do not overlap, or where a division might raise.)
+
+Nothing is shared between tiles: gradients go to one row per (tile, splat) pair and are summed afterwards in a fixed
+order, so the same input gives the same bits on any number of threads.
 
 I pairs of tile and splat, N splats, T tiles. F = 4 features of a splat: red, green, blue, depth.
 """
@@ -23,6 +26,11 @@ ALPHA_MIN = np.float32(1 / 255)
 ALPHA_MAX = np.float32(0.999)
 TRANSMITTANCE_MIN = np.float32(1e-4)
 STRIPS_PER_THREAD = 4
+LANES = 8  # pixels of a row that are blended at once: a vector register holds as many numbers
+RUNS = TILE // LANES
+# What a tile keeps of every pixel while its splats pass, front to back, after four features (forward) or their
+# gradients (backward): transmittance in front of the next splat, 1 until the pixel is opaque; backward two more.
+LIGHT, LIVE, BEHIND, G_ALPHA = 4, 5, 6, 7
 GRADIENTS = 10  # per pair: mean x y, conic xx xy yy, opacity, four features
 
 # Sums may be reordered and fused, which vector code needs; NaN and infinity keep their meaning.
@@ -88,124 +96,128 @@ def _falloff(distance):
     return e * e
 
 
-@compiled(nogil=True, fastmath=_FAST)
+@numba.njit(inline="always")
+def _rows_and_runs(mx, my, extent_x, extent_y):
+    """The rows of a tile that a splat touches, and the runs of LANES columns: half-open ranges."""
+    top, bottom = max(0, int(np.ceil(my - extent_y))), min(TILE, int(np.floor(my + extent_y)) + 1)
+    left, right = max(0, int(np.ceil(mx - extent_x))), min(TILE, int(np.floor(mx + extent_x)) + 1)
+    return top, bottom, left // LANES, (right + LANES - 1) // LANES
+
+
+@compiled(nogil=True, fastmath=_FAST, error_model="numpy")
 def _blend_tiles(begin, end, means2d, conics, features, opacities, extents, pairs, starts, image, alpha):
     height, width = alpha.shape
     across = (width + TILE - 1) // TILE
+    state = np.empty((TILE, RUNS, 6, LANES), np.float32)
     for tile in range(begin, end):
         left, top = (tile % across) * TILE, (tile // across) * TILE
-        light = np.ones(TILE * TILE, np.float32)  # transmittance in front of the next splat
-        live = np.ones(TILE * TILE, np.float32)  # 0 once a pixel is opaque
-        red = np.zeros(TILE * TILE, np.float32)
-        green = np.zeros(TILE * TILE, np.float32)
-        blue = np.zeros(TILE * TILE, np.float32)
-        depth = np.zeros(TILE * TILE, np.float32)
+        state[:, :, :4] = 0  # red, green, blue, depth
+        state[:, :, LIGHT:] = 1
         for pair in range(starts[tile], starts[tile + 1]):
             i = pairs[pair]
             mx, my = means2d[i, 0] - np.float32(left + 0.5), means2d[i, 1] - np.float32(top + 0.5)
             xx, xy, yy = conics[i, 0] * np.float32(0.5), conics[i, 1], conics[i, 2] * np.float32(0.5)
             opacity = opacities[i]
             f0, f1, f2, f3 = features[i, 0], features[i, 1], features[i, 2], features[i, 3]
-            first = max(0, int(np.ceil(my - extents[i, 1])))
-            last = min(TILE, int(np.floor(my + extents[i, 1])) + 1)
-            for row in range(first, last):
+            first_row, last_row, first_run, last_run = _rows_and_runs(mx, my, extents[i, 0], extents[i, 1])
+            for row in range(first_row, last_row):
                 dy = np.float32(row) - my
-                base = row * TILE
-                for column in range(TILE):
-                    at = base + column
-                    dx = np.float32(column) - mx
-                    distance = min(max(xx * dx * dx + xy * dx * dy + yy * dy * dy, np.float32(0)), np.float32(6))
-                    a = min(opacity * _falloff(distance), ALPHA_MAX)
-                    a = a if a >= ALPHA_MIN else np.float32(0)
-                    after = light[at] * (np.float32(1) - a)
-                    open_ = live[at] if after > TRANSMITTANCE_MIN else np.float32(0)
-                    live[at] = open_
-                    weight = a * light[at] * open_
-                    red[at] += weight * f0
-                    green[at] += weight * f1
-                    blue[at] += weight * f2
-                    depth[at] += weight * f3
-                    light[at] -= weight
-            if pair % 16 == 0 and live.sum() == 0:
+                for run in range(first_run, last_run):
+                    from_left = np.float32(run * LANES) - mx
+                    for lane in range(LANES):
+                        dx = from_left + np.float32(lane)
+                        distance = min(max(xx * dx * dx + xy * dx * dy + yy * dy * dy, np.float32(0)), np.float32(6))
+                        a = min(opacity * _falloff(distance), ALPHA_MAX)
+                        a = a if a >= ALPHA_MIN else np.float32(0)
+                        light = state[row, run, LIGHT, lane]
+                        open_ = state[row, run, LIVE, lane]
+                        open_ = open_ if light * (np.float32(1) - a) > TRANSMITTANCE_MIN else np.float32(0)
+                        weight = a * light * open_
+                        state[row, run, LIVE, lane] = open_
+                        state[row, run, LIGHT, lane] = light - weight
+                        state[row, run, 0, lane] += weight * f0
+                        state[row, run, 1, lane] += weight * f1
+                        state[row, run, 2, lane] += weight * f2
+                        state[row, run, 3, lane] += weight * f3
+            if pair % 16 == 0 and state[:, :, LIVE].sum() == 0:
                 break
         for row in range(min(TILE, height - top)):
             for column in range(min(TILE, width - left)):
-                at = row * TILE + column
-                image[0, top + row, left + column] = red[at]
-                image[1, top + row, left + column] = green[at]
-                image[2, top + row, left + column] = blue[at]
-                image[3, top + row, left + column] = depth[at]
-                alpha[top + row, left + column] = np.float32(1) - light[at]
+                pixel = state[row, column // LANES, :, column % LANES]
+                for k in range(4):
+                    image[k, top + row, left + column] = pixel[k]
+                alpha[top + row, left + column] = np.float32(1) - pixel[LIGHT]
 
 
-@compiled(nogil=True, fastmath=_FAST)
+@compiled(nogil=True, fastmath=_FAST, error_model="numpy")
 def _blend_tiles_backward(
     begin, end, means2d, conics, features, opacities, extents, pairs, starts, image, alpha, g_image, g_alpha, per_pair
 ):
     height, width = alpha.shape
     across = (width + TILE - 1) // TILE
+    state = np.empty((TILE, RUNS, 8, LANES), np.float32)
     for tile in range(begin, end):
         left, top = (tile % across) * TILE, (tile // across) * TILE
-        g0 = np.zeros(TILE * TILE, np.float32)
-        g1 = np.zeros(TILE * TILE, np.float32)
-        g2 = np.zeros(TILE * TILE, np.float32)
-        g3 = np.zeros(TILE * TILE, np.float32)
-        ga = np.zeros(TILE * TILE, np.float32)
-        behind = np.zeros(TILE * TILE, np.float32)
-        light = np.ones(TILE * TILE, np.float32)
-        live = np.zeros(TILE * TILE, np.float32)
+        state[:] = 0
+        state[:, :, LIGHT] = 1
         for row in range(min(TILE, height - top)):
             for column in range(min(TILE, width - left)):
-                at = row * TILE + column
+                pixel = state[row, column // LANES, :, column % LANES]
                 y, x = top + row, left + column
-                g0[at], g1[at], g2[at], g3[at] = g_image[0, y, x], g_image[1, y, x], g_image[2, y, x], g_image[3, y, x]
-                ga[at] = g_alpha[y, x]
-                live[at] = 1
-                behind[at] = (
-                    g0[at] * image[0, y, x] + g1[at] * image[1, y, x] + g2[at] * image[2, y, x]
-                    + g3[at] * image[3, y, x] + ga[at] * alpha[y, x]
-                )  # fmt: skip
+                for k in range(4):
+                    pixel[k] = g_image[k, y, x]
+                    pixel[BEHIND] += pixel[k] * image[k, y, x]
+                pixel[G_ALPHA] = g_alpha[y, x]
+                pixel[BEHIND] += pixel[G_ALPHA] * alpha[y, x]
+                pixel[LIVE] = 1
         for pair in range(starts[tile], starts[tile + 1]):
             i = pairs[pair]
             mx, my = means2d[i, 0] - np.float32(left + 0.5), means2d[i, 1] - np.float32(top + 0.5)
             xx, xy, yy = conics[i, 0] * np.float32(0.5), conics[i, 1], conics[i, 2] * np.float32(0.5)
             opacity = opacities[i]
             f0, f1, f2, f3 = features[i, 0], features[i, 1], features[i, 2], features[i, 3]
-            first = max(0, int(np.ceil(my - extents[i, 1])))
-            last = min(TILE, int(np.floor(my + extents[i, 1])) + 1)
-            s0 = s1 = s2 = s3 = sx = sy = sxx = sxy = syy = so = np.float32(0)
-            for row in range(first, last):
+            sx = sy = sxx = sxy = syy = so = s0 = s1 = s2 = s3 = np.float32(0)
+            first_row, last_row, first_run, last_run = _rows_and_runs(mx, my, extents[i, 0], extents[i, 1])
+            for row in range(first_row, last_row):
                 dy = np.float32(row) - my
-                base = row * TILE
-                for column in range(TILE):
-                    at = base + column
-                    dx = np.float32(column) - mx
-                    distance = min(max(xx * dx * dx + xy * dx * dy + yy * dy * dy, np.float32(0)), np.float32(6))
-                    e = _falloff(distance)
-                    raw = opacity * e
-                    a = min(raw, ALPHA_MAX)
-                    a = a if a >= ALPHA_MIN else np.float32(0)
-                    after = light[at] * (np.float32(1) - a)
-                    open_ = live[at] if after > TRANSMITTANCE_MIN else np.float32(0)
-                    live[at] = open_
-                    weight = a * light[at] * open_
-                    value = g0[at] * f0 + g1[at] * f1 + g2[at] * f2 + g3[at] * f3 + ga[at]
-                    behind[at] -= weight * value
-                    g_a = light[at] * value - behind[at] / (np.float32(1) - a)
-                    # no gradient through the cap of alpha, nor where nothing was drawn
-                    g_a = g_a * open_ if (raw <= ALPHA_MAX and raw >= ALPHA_MIN) else np.float32(0)
-                    g_d = -g_a * raw
-                    s0 += weight * g0[at]
-                    s1 += weight * g1[at]
-                    s2 += weight * g2[at]
-                    s3 += weight * g3[at]
-                    so += g_a * e
-                    sx += g_d * dx
-                    sy += g_d * dy
-                    sxx += g_d * dx * dx
-                    sxy += g_d * dx * dy
-                    syy += g_d * dy * dy
-                    light[at] -= weight
+                for run in range(first_run, last_run):
+                    from_left = np.float32(run * LANES) - mx
+                    rd = rx = np.float32(0)  # of this run
+                    for lane in range(LANES):
+                        dx = from_left + np.float32(lane)
+                        distance = min(max(xx * dx * dx + xy * dx * dy + yy * dy * dy, np.float32(0)), np.float32(6))
+                        e = _falloff(distance)
+                        raw = opacity * e
+                        a = min(raw, ALPHA_MAX)
+                        a = a if a >= ALPHA_MIN else np.float32(0)
+                        light = state[row, run, LIGHT, lane]
+                        open_ = state[row, run, LIVE, lane]
+                        open_ = open_ if light * (np.float32(1) - a) > TRANSMITTANCE_MIN else np.float32(0)
+                        weight = a * light * open_
+                        state[row, run, LIVE, lane] = open_
+                        state[row, run, LIGHT, lane] = light - weight
+                        g0, g1 = state[row, run, 0, lane], state[row, run, 1, lane]
+                        g2, g3 = state[row, run, 2, lane], state[row, run, 3, lane]
+                        value = g0 * f0 + g1 * f1 + g2 * f2 + g3 * f3 + state[row, run, G_ALPHA, lane]
+                        behind = state[row, run, BEHIND, lane] - weight * value
+                        state[row, run, BEHIND, lane] = behind
+                        g_a = light * value - behind / (np.float32(1) - a)
+                        # no gradient through the cap of alpha, nor where nothing was drawn
+                        g_a = g_a * open_ if raw <= ALPHA_MAX else np.float32(0)
+                        g_a = g_a if raw >= ALPHA_MIN else np.float32(0)
+                        g_d = -g_a * raw
+                        rd += g_d
+                        rx += g_d * dx
+                        sxx += g_d * dx * dx
+                        so += g_a * e
+                        s0 += weight * g0
+                        s1 += weight * g1
+                        s2 += weight * g2
+                        s3 += weight * g3
+                    sx += rx
+                    sy += rd * dy
+                    sxy += rx * dy
+                    syy += rd * dy * dy
             # distance = (cxx dx^2 + cyy dy^2) / 2 + cxy dx dy with dx = pixel - mean
             per_pair[pair, 0] = -(conics[i, 0] * sx + xy * sy)
             per_pair[pair, 1] = -(conics[i, 2] * sy + xy * sx)
@@ -214,7 +226,7 @@ def _blend_tiles_backward(
             per_pair[pair, 4] = np.float32(0.5) * syy
             per_pair[pair, 5] = so
             per_pair[pair, 6], per_pair[pair, 7], per_pair[pair, 8], per_pair[pair, 9] = s0, s1, s2, s3
-            if pair % 16 == 0 and live.sum() == 0:
+            if pair % 16 == 0 and state[:, :, LIVE].sum() == 0:
                 break
 
 
