@@ -20,6 +20,7 @@ from audio2shape_core.refinement.spread import farthest_points
 
 MIRROR = np.array([1.0, -1.0, 1.0])
 ROUNDS = 5
+ASKED = 2048  # points asked, at most: a smooth field needs no more, and each round costs as many eigenvectors
 NEIGHBORS = 6  # whose mean stands for the surface
 NOISE = 0.05  # standard deviation of what no smooth field explains, in units of the shape's radius
 FAR = 2.0  # spacings: a point this far from the mirror image's surface counts a quarter
@@ -64,8 +65,8 @@ def vector_modes(even: np.ndarray, odd: np.ndarray, *, symmetric: bool) -> np.nd
 def symmetrize(points: np.ndarray, *, length: float, amplitude: float, nodes: int) -> tuple[np.ndarray, bool]:
     """Take the antisymmetric part of a smooth bend out of a cloud.
 
-    Each round asks by how much every point lies off the mirror image's surface, along its own normal, and fits half of
-    that by least squares under the field's prior.
+    Each round asks by how much points lie off the mirror image's surface, along their own normals, and fits half of that
+    by least squares under the field's prior.
 
     Arguments:
         points: (N, 3) canonical frame. The others: of the field, see `smooth_modes`.
@@ -75,7 +76,9 @@ def symmetrize(points: np.ndarray, *, length: float, amplitude: float, nodes: in
     home = np.asarray(points, np.float64)
     field = {"length": length, "amplitude": amplitude, "nodes": nodes}
     even, odd = smooth_modes(home, **field, parity=1), smooth_modes(home, **field, parity=-1)
-    modes = vector_modes(even, odd, symmetric=False)
+    all_modes = vector_modes(even, odd, symmetric=False)
+    whole, asked = home, np.linspace(0, len(home) - 1, min(ASKED, len(home))).astype(int)
+    home, modes = whole[asked], all_modes[asked]
     unit, moved = float(np.median(spacing(home))), home
     for _ in range(ROUNDS):
         normals = surface_normals(moved)
@@ -91,8 +94,8 @@ def symmetrize(points: np.ndarray, *, length: float, amplitude: float, nodes: in
         found = np.linalg.solve(weighted.T @ along + np.eye(along.shape[1]), weighted.T @ wanted)
         moved = home + modes @ found
     if asymmetry(moved) > ASYMMETRY_MAX:
-        return home, False
-    return moved, True
+        return whole, False
+    return whole + all_modes @ found, True
 
 
 def asymmetry(points: np.ndarray) -> float:
