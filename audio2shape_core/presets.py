@@ -37,12 +37,12 @@ class AutoencoderConfig:
 
     num_points: int = 2048
     num_tokens: int = 128  # of 16 points each: few enough for one latent to place
-    latent_dim: int = 16
-    num_codebooks: int = 2  # the latent is split into this many parts, each with a codebook of its own
+    latent_dim: int = 32
+    num_codebooks: int = 4  # the latent is split into this many parts, each with a codebook of its own
     codebook_size: int = 512
     encoder_widths: tuple[int, ...] = (64, 128)
-    width: int = 192
-    num_heads: int = 6
+    width: int = 224
+    num_heads: int = 7
     encoder_depth: int = 2
     decoder_depth: int = 4
 
@@ -58,7 +58,7 @@ class DenoiserConfig:
     attention: bool = True  # False is the ablation "without attention" of Table IV
     train_steps: int = 1000  # T of Eq. 4
     sample_steps: int = 20
-    guidance: float = 3.0  # 1 is none; much more than this costs variety
+    guidance: float = 2.0  # 1 is none; more than this costs variety
     guided_share: float = 0.85  # of the noise levels, from the cleanest up: at the noisiest it costs variety most
     condition_dropout: float = 0.1  # share of training samples that see no audio (classifier-free guidance)
 
@@ -87,8 +87,8 @@ class Preset:
     align: TrainingConfig = TrainingConfig(4500, 64, 1.5e-3, 2e-2, ema_decay=0.99)
     look: TrainingConfig = TrainingConfig(4000, 96, 1e-3, 2e-2)
     distill: TrainingConfig = TrainingConfig(4000, 64, 1e-3, 1e-2)
-    autoencode: TrainingConfig = TrainingConfig(6000, 16, 1e-3, 1e-4)
-    diffuse: TrainingConfig = TrainingConfig(10500, 64, 8e-4, 1e-2)
+    autoencode: TrainingConfig = TrainingConfig(2300, 32, 1e-3, 1e-4)
+    diffuse: TrainingConfig = TrainingConfig(17_000, 64, 8e-4, 1e-2, ema_decay=0.9995)
     judge: TrainingConfig = TrainingConfig(1500, 64, 1e-3, 1e-2)
 
     def to_dict(self) -> dict:

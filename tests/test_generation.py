@@ -31,7 +31,7 @@ def test_autoencoder_gives_back_as_many_coloured_points():
     model = models.build_autoencoder(SMALL)
     points, colors, quantized = model(morton_sort(torch.rand(2, 256, 3) * 2 - 1)[0])
     assert points.shape == colors.shape == (2, 256, 3)
-    assert quantized.indices.shape == (2, 16, 2)
+    assert quantized.indices.shape == (2, 16, SMALL.num_codebooks)
     assert 0 <= colors.min() <= colors.max() <= 1
 
 

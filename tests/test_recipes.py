@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 
-from audio2shape_core import models, presets
+from audio2shape_core import checkpoint, models, presets
 from audio2shape_core.cli import main
 from audio2shape_core.data import shape_bank
 from audio2shape_core.data.procedural import procedural_shape
@@ -109,6 +109,14 @@ def test_the_pc_vae_is_the_ablation_of_the_codebook(system, tmp_path):
     data, weights = system
     assert train("autoencode", data, tmp_path, "--without", "codebook") == 0
     assert (tmp_path / "autoencoder.safetensors").stat().st_size > 0
+
+
+def test_a_recipe_can_be_shortened(system, tmp_path, capsys):
+    data, _ = system
+    assert train("autoencode", data, tmp_path, "--steps", "1", "--batch-size", "2") == 0
+    assert checkpoint.load(tmp_path / "autoencoder.safetensors", "autoencoder").info["steps"] == 1
+    assert train("align", data, tmp_path, "--steps", "1") == 2
+    assert "align trains three encoders" in capsys.readouterr().err
 
 
 def test_a_loss_term_can_be_left_out():

@@ -65,8 +65,8 @@ def vector_modes(even: np.ndarray, odd: np.ndarray, *, symmetric: bool) -> np.nd
 def symmetrize(points: np.ndarray, *, length: float, amplitude: float, nodes: int) -> tuple[np.ndarray, bool]:
     """Take the antisymmetric part of a smooth bend out of a cloud.
 
-    Each round asks by how much points lie off the mirror image's surface, along their own normals, and fits half of that
-    by least squares under the field's prior.
+    Each round asks by how much points lie off the mirror image's surface, along their own normals, and fits half of
+    that by least squares under the field's prior.
 
     Arguments:
         points: (N, 3) canonical frame. The others: of the field, see `smooth_modes`.
