@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from audio2shape_core.errors import InputError
 from audio2shape_core.files import replacing
@@ -50,7 +50,7 @@ def save(
         stored[name] = tensor.half() if half and tensor.is_floating_point() else tensor
     header = {"kind": kind, "config": json.dumps(config), "sha256": digest(stored), "info": json.dumps(info)}
     with replacing(path) as temporary:
-        save_file(stored, temporary, metadata=header)
+        temporary.write_bytes(to_bytes(stored, metadata=header))  # save_file hides it from other users of the machine
 
 
 def load(path: Path, kind: str) -> Checkpoint:
