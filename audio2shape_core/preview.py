@@ -19,7 +19,8 @@ def draw_cloud(axes, points: np.ndarray, colors: np.ndarray, title: str = "") ->
     """Scatter a canonical cloud (N, 3) with colours (N, 3) uint8 on 3D axes, its front turned to the viewer."""
     axes.scatter(*points.T, c=colors / 255.0, s=9000 / max(len(points), 1500), depthshade=True, linewidths=0)
     limits = (-0.62, 0.62)
-    axes.set(xlim=limits, ylim=limits, zlim=limits, title=title)
+    axes.set(xlim=limits, ylim=limits, zlim=limits)
+    axes.set_title(title, y=0.94)  # the layout reserves no room for the title of a 3D panel
     axes.set_box_aspect((1, 1, 1))
     axes.view_init(elev=20, azim=35)
     axes.set_axis_off()
