@@ -13,14 +13,18 @@ from audio2shape_core.pipeline import Generation
 from audio2shape_core.shape import Shape
 
 SAMPLE_RATE = 16_000
+TITLE = 0.94  # of a panel's height: the layout reserves no room above 3D panels
 
 
-def draw_cloud(axes, points: np.ndarray, colors: np.ndarray, title: str = "") -> None:
-    """Scatter a canonical cloud (N, 3) with colours (N, 3) uint8 on 3D axes, its front turned to the viewer."""
+def draw_cloud(axes, points: np.ndarray, colors: np.ndarray, title: str = "", height: float | None = None) -> None:
+    """Scatter a canonical cloud (N, 3) with colours (N, 3) uint8 on 3D axes, its front turned to the viewer.
+
+    height: of the title, as a share of the axes'; None is above them.
+    """
     axes.scatter(*points.T, c=colors / 255.0, s=9000 / max(len(points), 1500), depthshade=True, linewidths=0)
     limits = (-0.62, 0.62)
     axes.set(xlim=limits, ylim=limits, zlim=limits)
-    axes.set_title(title, y=0.94)  # the layout reserves no room for the title of a 3D panel
+    axes.set_title(title, y=height)
     axes.set_box_aspect((1, 1, 1))
     axes.view_init(elev=20, azim=35)
     axes.set_axis_off()
@@ -46,10 +50,10 @@ def save_preview(path: Path, waveform: np.ndarray, generation: Generation, image
     draw_heard(figure, grid[0], waveform, generation.heard.scores, generation.heard.confidence)
     coarse, shape = generation.coarse, generation.shape
     title = f"imagined: {coarse.label}, {len(coarse.points)} points"
-    draw_cloud(figure.add_subplot(grid[1], projection="3d"), coarse.points, coarse.colors, title)
+    draw_cloud(figure.add_subplot(grid[1], projection="3d"), coarse.points, coarse.colors, title, TITLE)
     if refined is not None:
         title = f"refined, {len(shape.points)} points" if refined.accepted else "image not trusted: coarse kept"
-        draw_cloud(figure.add_subplot(grid[2], projection="3d"), shape.points, shape.colors, title)
+        draw_cloud(figure.add_subplot(grid[2], projection="3d"), shape.points, shape.colors, title, TITLE)
         upper, lower = grid[3].subgridspec(2, 1).subplots()
         upper.imshow(image)
         lower.imshow(refined.rendering)
