@@ -150,8 +150,8 @@ def train(args: argparse.Namespace) -> None:
     from audio2shape_core.presets import PRESETS
 
     device, preset = choose_device(args.device), PRESETS[args.preset].with_pretrained(args.pretrained)
-    shorter = {"steps": args.steps, "batch_size": args.batch_size}
-    if changes := {name: value for name, value in shorter.items() if value is not None}:
+    asked = {"steps": args.steps, "batch_size": args.batch_size}
+    if changes := {name: value for name, value in asked.items() if value is not None}:
         if args.task == "align":
             raise InputError("--steps and --batch-size: align trains three encoders, each by a recipe of its own; "
                              "change them in audio2shape_core/presets.py")  # fmt: skip

@@ -13,7 +13,7 @@ from audio2shape_core.data import shape_bank
 from audio2shape_core.data.procedural import procedural_shape
 from audio2shape_core.data.sounds import play_physical
 from audio2shape_core.presets import TrainingConfig
-from audio2shape_core.training import align, diffuse, judge
+from audio2shape_core.training import align, judge, pairs
 
 RECIPE = TrainingConfig(2, 8, 1e-3, 0.0, warmup_steps=1)
 # 16 channels: oneDNN's gradient of a 5x5 convolution from one channel to eight crashes on some AMD processors.
@@ -55,8 +55,8 @@ def system(tmp_path_factory):
         patch.setattr(align, "synthesize", lambda label, seed: play_physical(label, seed, 1.0))
         patch.setattr(align, "NUM_POINTS", 128)
         patch.setattr(judge, "NUM_POINTS", 128)
-        patch.setattr(diffuse, "LATENTS", 50)
-        patch.setattr(diffuse, "BATCH", 4)
+        patch.setattr(pairs, "LATENTS", 50)
+        patch.setattr(pairs, "BATCH", 4)
         for task in ("align", "autoencode", "diffuse", "judge"):
             assert train(task, folder, output) == 0
         yield folder, output

@@ -5,7 +5,7 @@ import pytest
 from scenes import BOXES, box_cloud
 
 from audio2shape_core.evaluation.metrics import chamfer
-from audio2shape_core.refinement.symmetry import MIRROR, smooth_modes, symmetrize, vector_modes
+from audio2shape_core.refinement.symmetry import ASKED, MIRROR, smooth_modes, symmetrize, vector_modes
 
 FIELD = {"length": 0.5, "amplitude": 0.05, "nodes": 64}
 SIDECAR = ((0.3, 0.75, -0.1), (0.3, 0.2, 0.2), (90, 90, 90))
@@ -17,9 +17,10 @@ def bent(points: np.ndarray) -> np.ndarray:
     return np.stack([x + 0.06 * np.sin(3 * y), y + 0.06 * np.cos(2 * x), z + 0.05 * np.sin(2.5 * y)], 1)
 
 
-def test_a_bent_symmetric_thing_is_unbent():
-    points, _ = box_cloud(count=2048)
-    truth, _ = box_cloud(count=2048, seed=1)
+@pytest.mark.parametrize("count", [2048, 3 * ASKED])
+def test_a_bent_symmetric_thing_is_unbent(count):
+    points, _ = box_cloud(count=count)
+    truth, _ = box_cloud(count=count, seed=1)
     crooked = bent(points)
     straight, symmetric = symmetrize(crooked, **FIELD)
     assert symmetric

@@ -10,8 +10,8 @@ from torch import nn
 from audio2shape_core.data import image_bank, shape_bank, sound_bank
 from audio2shape_core.data.rendering import photograph
 from audio2shape_core.presets import TrainingConfig
-from audio2shape_core.training import diffuse
-from audio2shape_core.training.loop import fit, follow, learning_rate
+from audio2shape_core.training import pairs
+from audio2shape_core.training.loop import batches, fit, follow, learning_rate
 from audio2shape_core.vocabulary import VOCABULARY
 
 CPU = torch.device("cpu")
@@ -76,20 +76,25 @@ def test_batches_may_be_drawn_apart(tmp_path):
     assert torch.equal(direct.weight, apart.weight)
 
 
+def test_batches_drawn_ahead_keep_their_order():
+    drawn = batches(lambda step: np.array(step), range(3, 11), torch.device("cuda"))  # the processes need no GPU
+    assert [int(batch) for batch in drawn] == list(range(3, 11))
+
+
 def test_rows_are_drawn_from_the_class_asked_for():
     rows = {label: torch.full((1 + index % 3, 2), float(index)) for index, label in enumerate(VOCABULARY)}
     classes = np.array([0, 5, 2, 23, 5])
-    drawn = diffuse.RowsByClass(rows, CPU).draw(classes, np.random.default_rng(0))
+    drawn = pairs.RowsByClass(rows, CPU).draw(classes, np.random.default_rng(0))
     assert drawn[:, 0].tolist() == classes.tolist()
 
 
 def test_contexts_are_cached_for_the_encoder_that_made_them(tmp_path):
     path, first = tmp_path / "contexts.safetensors", {"bell": torch.ones(2, 3, 4)}
-    diffuse.stored_contexts(path, "one", lambda: first)
-    again = diffuse.stored_contexts(path, "one", lambda: pytest.fail("made again"))
+    pairs.stored_contexts(path, "one", lambda: first)
+    again = pairs.stored_contexts(path, "one", lambda: pytest.fail("made again"))
     assert torch.equal(again["bell"], first["bell"])
     other = {"bell": torch.zeros(2, 3, 4)}
-    assert diffuse.stored_contexts(path, "another", lambda: other) is other
+    assert pairs.stored_contexts(path, "another", lambda: other) is other
 
 
 def test_the_learning_rate_warms_up_and_decays():

@@ -97,11 +97,14 @@ def _falloff(distance):
 
 
 @numba.njit(inline="always")
-def _rows_and_runs(mx, my, extent_x, extent_y):
-    """The rows of a tile that a splat touches, and the runs of LANES columns: half-open ranges."""
-    top, bottom = max(0, int(np.ceil(my - extent_y))), min(TILE, int(np.floor(my + extent_y)) + 1)
-    left, right = max(0, int(np.ceil(mx - extent_x))), min(TILE, int(np.floor(mx + extent_x)) + 1)
-    return top, bottom, left // LANES, (right + LANES - 1) // LANES
+def _in_tile(i, left, top, means2d, conics, extents):
+    """Splat i as a tile sees it: its centre from the tile's first pixel, its conic with halved squares, and the rows
+    and runs of LANES columns that it touches (half-open)."""
+    mx, my = means2d[i, 0] - np.float32(left + 0.5), means2d[i, 1] - np.float32(top + 0.5)
+    first_row, last_row = max(0, int(np.ceil(my - extents[i, 1]))), min(TILE, int(np.floor(my + extents[i, 1])) + 1)
+    first, last = max(0, int(np.ceil(mx - extents[i, 0]))), min(TILE, int(np.floor(mx + extents[i, 0])) + 1)
+    conic = conics[i, 0] * np.float32(0.5), conics[i, 1], conics[i, 2] * np.float32(0.5)
+    return mx, my, conic, (first_row, last_row), (first // LANES, (last + LANES - 1) // LANES)
 
 
 @compiled(nogil=True, fastmath=_FAST, error_model="numpy")
@@ -115,14 +118,12 @@ def _blend_tiles(begin, end, means2d, conics, features, opacities, extents, pair
         state[:, :, LIGHT:] = 1
         for pair in range(starts[tile], starts[tile + 1]):
             i = pairs[pair]
-            mx, my = means2d[i, 0] - np.float32(left + 0.5), means2d[i, 1] - np.float32(top + 0.5)
-            xx, xy, yy = conics[i, 0] * np.float32(0.5), conics[i, 1], conics[i, 2] * np.float32(0.5)
+            mx, my, (xx, xy, yy), rows, runs = _in_tile(i, left, top, means2d, conics, extents)
             opacity = opacities[i]
             f0, f1, f2, f3 = features[i, 0], features[i, 1], features[i, 2], features[i, 3]
-            first_row, last_row, first_run, last_run = _rows_and_runs(mx, my, extents[i, 0], extents[i, 1])
-            for row in range(first_row, last_row):
+            for row in range(rows[0], rows[1]):
                 dy = np.float32(row) - my
-                for run in range(first_run, last_run):
+                for run in range(runs[0], runs[1]):
                     from_left = np.float32(run * LANES) - mx
                     for lane in range(LANES):
                         dx = from_left + np.float32(lane)
@@ -172,15 +173,13 @@ def _blend_tiles_backward(
                 pixel[LIVE] = 1
         for pair in range(starts[tile], starts[tile + 1]):
             i = pairs[pair]
-            mx, my = means2d[i, 0] - np.float32(left + 0.5), means2d[i, 1] - np.float32(top + 0.5)
-            xx, xy, yy = conics[i, 0] * np.float32(0.5), conics[i, 1], conics[i, 2] * np.float32(0.5)
+            mx, my, (xx, xy, yy), rows, runs = _in_tile(i, left, top, means2d, conics, extents)
             opacity = opacities[i]
             f0, f1, f2, f3 = features[i, 0], features[i, 1], features[i, 2], features[i, 3]
             sx = sy = sxx = sxy = syy = so = s0 = s1 = s2 = s3 = np.float32(0)
-            first_row, last_row, first_run, last_run = _rows_and_runs(mx, my, extents[i, 0], extents[i, 1])
-            for row in range(first_row, last_row):
+            for row in range(rows[0], rows[1]):
                 dy = np.float32(row) - my
-                for run in range(first_run, last_run):
+                for run in range(runs[0], runs[1]):
                     from_left = np.float32(run * LANES) - mx
                     rd = rx = np.float32(0)  # of this run
                     for lane in range(LANES):

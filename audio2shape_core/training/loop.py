@@ -103,8 +103,7 @@ def fit(
         p for p in model.parameters() if p.requires_grad and p.ndim < 2
     ]  # biases, norms and temperatures are not decayed
     groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    fused = device.type == "cuda"
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=fused)
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=device.type == "cuda")
     state_file = output / "state.pt"
     start = 0
     if resume and state_file.is_file():
