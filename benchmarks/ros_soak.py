@@ -4,7 +4,8 @@
     .venv/bin/python scripts/ros_workspace.py -- python benchmarks/ros_soak.py --minutes 10 --json out/ros-soak.json
 
 Real-time audio in 20 ms messages, a sound every few seconds, on the weights that ship. Memory is the resident set of
-the node's process and of the model's; growth is counted from the end of the warm-up.
+the node's process and of the model's; growth is counted from the end of the warm-up. Where the machine paused, the
+messages that are late go out at once, stamped with the times they should have had.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ import numpy as np
 import rclpy
 from audio_common_msgs.msg import AudioDataStamped
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.time import Time
 
 RATE, CHUNK_S = 16_000, 0.02
+QUEUE = 1000  # messages: after a pause of this process or of the node, none may be lost on this side
 SOUND_S, PAUSE_S = 3.0, 3.0
 START_S = 1200.0  # importing torch and compiling on a busy machine
 
@@ -40,8 +44,7 @@ class Soak:
 
     def __init__(self, node: Node, watched: str = "audio2shape") -> None:
         self._node, self._watched = node, watched
-        # Deep: after a pause of this process many messages go out at once, and none may be lost on this side.
-        self._publisher = node.create_publisher(AudioDataStamped, "/audio", 500)
+        self._publisher = node.create_publisher(AudioDataStamped, "/audio", QUEUE)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._listen, 10)
         self._told: dict[str, dict[str, str]] = {}
         self._counted = threading.Event()
@@ -50,7 +53,7 @@ class Soak:
         tone = 0.3 * np.sin(2 * np.pi * 440 * times) * np.exp(-times)
         noise = rng.normal(0, 3e-4, round(PAUSE_S * RATE))
         self._pcm = np.round(np.concatenate([noise, tone]) * 32767).astype("<i2")
-        self._position = self.sent = 0
+        self._position = 0
 
     def _listen(self, array: DiagnosticArray) -> None:
         for status in array.status:
@@ -59,12 +62,16 @@ class Soak:
                 self._told[task] = {pair.key: pair.value for pair in status.values}
         self._counted.set()
 
+    def told(self, task: str, key: str) -> int:
+        """A number of the latest diagnostics."""
+        return int(self._told.get(task, {}).get(key) or 0)
+
     def tell(self, task: str, key: str) -> int:
         """A number of the next diagnostics."""
         self._counted.clear()
         if not self._counted.wait(START_S):
             raise TimeoutError("no diagnostics: the node is gone")
-        return int(self._told.get(task, {}).get(key) or 0)
+        return self.told(task, key)
 
     def wait_until_ready(self) -> None:
         end = time.monotonic() + START_S
@@ -73,28 +80,30 @@ class Soak:
                 return
         raise TimeoutError(f"the node was not ready within {START_S:.0f} s")
 
-    def _speak(self) -> None:
+    def _speak(self, stamp: Time) -> None:
         size = round(CHUNK_S * RATE)
         message = AudioDataStamped()
-        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.header.stamp = stamp.to_msg()
         chunk = np.take(self._pcm, np.arange(self._position, self._position + size), mode="wrap")
         message.audio.data = chunk.tobytes()
         self._position = (self._position + size) % len(self._pcm)
         self._publisher.publish(message)
-        self.sent += 1
 
     def run(self, seconds: float, warm_up_s: float, node_pid: int, show: Callable[[str], None] = print) -> dict:
         """Talk for `seconds`; the figures as a dict."""
         before, shapes = self.tell("audio input", "messages"), self.tell("pipeline", "shapes")
-        rows, began = [], time.monotonic()
+        rows, sent, longest_pause = [], 0, 0
+        began, clock = time.monotonic(), self._node.get_clock().now()
         while (elapsed := time.monotonic() - began) < seconds:
-            behind = round(elapsed / CHUNK_S) - self.sent
-            for _ in range(max(0, behind)):  # late after a pause of the machine, but complete
-                self._speak()
+            due = round(elapsed / CHUNK_S)
+            longest_pause = max(longest_pause, due - sent)
+            for number in range(sent, due):
+                self._speak(clock + Duration(seconds=number * CHUNK_S))
+            sent = due
             if elapsed >= len(rows) * max(1.0, seconds / 40):
-                model = self.tell("model", "process")
-                rows.append((elapsed, resident_mb(node_pid), resident_mb(model)))
-                show("{:7.0f} s  node {:7.1f} MB  model {:7.1f} MB".format(*rows[-1]))
+                rows.append((elapsed, resident_mb(node_pid), resident_mb(self.told("model", "process"))))
+                unheard = sent - self.told("audio input", "messages") + before  # most of them still under way
+                show("{:7.0f} s  node {:7.1f} MB  model {:7.1f} MB  {} not yet heard".format(*rows[-1], unheard))
             time.sleep(CHUNK_S / 4)
         time.sleep(2)
         heard = self.tell("audio input", "messages") - before
@@ -106,7 +115,8 @@ class Soak:
             return round(ends[1] - ends[0], 2)
 
         return {
-            "seconds": round(seconds), "sent": self.sent, "heard": heard, "dropped": self.sent - heard,
+            "seconds": round(seconds), "sent": sent, "heard": heard, "dropped": sent - heard,
+            "longest_pause_s": round(longest_pause * CHUNK_S, 2),
             "shapes": self.tell("pipeline", "shapes") - shapes, "restarts": self.tell("model", "restarts"),
             "growth_node_mb": growth(1), "growth_model_mb": growth(2), "node_mb": round(rows[-1][1], 1),
             "model_mb": round(rows[-1][2], 1),
