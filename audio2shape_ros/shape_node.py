@@ -20,7 +20,6 @@ import numpy as np
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from audio2shape_core.audio import SAMPLE_RATE, Window
@@ -46,7 +45,7 @@ from audio2shape_ros.requests import (
     draw_seed,
 )
 from audio2shape_ros.servers import Servers
-from audio2shape_ros.spinning import spin
+from audio2shape_ros.spinning import SteadyExecutor, spin
 from audio2shape_ros.trigger import Trigger
 from audio2shape_ros.worker import Worker
 
@@ -295,7 +294,7 @@ def main(arguments: list[str] | None = None, *, load: Callable[[ModelOptions], o
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `ros2 launch` and systemd end it as Ctrl-C does
     rclpy.init(args=arguments)
     node = ShapeNode(load=load)
-    executor = MultiThreadedExecutor(4)
+    executor = SteadyExecutor(4)
     executor.add_node(node)
     try:
         if node.settings["autostart"] and node.trigger_configure() == SUCCESS:

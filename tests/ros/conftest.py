@@ -98,13 +98,12 @@ class Client:
 
     def __init__(self) -> None:
         import rclpy
-        from rclpy.executors import MultiThreadedExecutor
 
-        from audio2shape_ros.spinning import spin
+        from audio2shape_ros.spinning import SteadyExecutor, spin
 
         rclpy.init()
         self.node = rclpy.create_node("tester")
-        self._executor = MultiThreadedExecutor(2)
+        self._executor = SteadyExecutor(2)
         self._executor.add_node(self.node)
 
         self._thread = threading.Thread(target=spin, args=(self._executor, self.node.get_logger()), daemon=True)
