@@ -1,7 +1,9 @@
 """Everything the node publishes about a shape, and in which frame.
 
     ~/points, ~/shape                       reliable, latched, depth 1: whoever joins late gets the last shape
-    ~/gaussians                             the 3D Gaussians of a refined shape, latched too (layout: splats.py)
+    ~/gaussians                             the 3D Gaussians of a refined shape (layout: splats.py), empty for another;
+                                            latched too
+    ~/splat_array, ~/gaussian_array         the same for viewers whose messages are installed (splat_viewers.py)
     ~/preview                               the cloud as far as it is, while denoising and before refinement, if someone
                                             listens
     ~/detections, ~/markers, TF             where vision_msgs, visualization_msgs, tf2_ros are installed
@@ -25,12 +27,12 @@ from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Float64, Header
 
 from audio2shape_core.shape import Shape
-from audio2shape_ros import conversions
+from audio2shape_ros import conversions, splat_viewers
 from audio2shape_ros.images import rgb_to_image
 from audio2shape_ros.msg import ShapeHypothesis
 from audio2shape_ros.parameters import Settings
-from audio2shape_ros.requests import Outcome, Request
-from audio2shape_ros.splats import to_splats
+from audio2shape_ros.requests import GaussianArrays, Outcome, Request
+from audio2shape_ros.splats import NONE, carry, to_splats
 
 OWN_FRAME = "audio2shape"  # without any camera: upright at the origin of a frame of its own
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -53,7 +55,9 @@ class Outputs:
 
     def __init__(self, node, settings: Settings) -> None:
         self._node, self._settings = node, settings
-        latched = {"points": PointCloud2, "shape": ShapeHypothesis, "gaussians": PointCloud2}
+        self._splats = {"gaussians": (PointCloud2, to_splats), **splat_viewers.installed()}
+        latched = {"points": PointCloud2, "shape": ShapeHypothesis}
+        latched |= {name: kind for name, (kind, _) in self._splats.items()}
         vision, visual = optional("vision_msgs.msg"), optional("visualization_msgs.msg")
         if visual:
             latched["markers"] = visual.MarkerArray
@@ -155,8 +159,6 @@ class Outputs:
         message, matrix = self.hypothesis(request, outcome, camera_frame, depth_scale)
         self._publish("points", message.cloud)
         self._publish("shape", message)
-        if outcome.shape.gaussians is not None:
-            self._publish("gaussians", to_splats(message.header, outcome.shape.gaussians, matrix))
         if self._vision:
             self._publish("detections", self._detections(message))
         if self._visual:
@@ -164,7 +166,15 @@ class Outputs:
         if self._settings["output.tf"] and self._broadcaster:
             self._broadcast(message)
         self._debug(request, outcome)
+        gaussians = outcome.shape.gaussians
+        self._publish_splats(message.header, NONE if gaussians is None else carry(gaussians, matrix))
         return message, replace(outcome.shape, camera_from_shape=matrix)
+
+    def _publish_splats(self, header: Header, gaussians: GaussianArrays) -> None:
+        """Gaussians of the header's frame, for every kind of viewer; none of them too, or they would show those of an
+        earlier shape."""
+        for name, (_, convert) in self._splats.items():
+            self._publish(name, convert(header, gaussians))
 
     def hypothesis(
         self, request: Request, outcome: Outcome, camera_frame: str, depth_scale: float | None
@@ -204,6 +214,7 @@ class Outputs:
         self._publish("points", cloud)
         self._publish("preview", cloud)
         self._publish("shape", ShapeHypothesis(header=header, cloud=cloud))
+        self._publish_splats(header, NONE)
         if self._visual:
             gone = self._visual.Marker(header=header, action=self._visual.Marker.DELETEALL)
             self._publish("markers", self._visual.MarkerArray(markers=[gone]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -24,19 +25,34 @@ NAMES = (
     "f_dc_0", "f_dc_1", "f_dc_2", "opacity",
 )  # fmt: skip
 FIELDS = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(NAMES)]
+NONE = GaussianArrays(*(np.zeros(shape, np.float32) for shape in ((0, 3), (0, 4), (0, 3), (0,), (0, 3))))
 
 
-def to_splats(header: Header, gaussians: GaussianArrays, matrix: np.ndarray) -> PointCloud2:
-    """Gaussians of the canonical frame, carried by the (4, 4) similarity `matrix` into the header's frame, metres."""
-    part = {name: value.astype(np.float64) for name, value in vars(gaussians).items()}
+def carry(gaussians: GaussianArrays, matrix: np.ndarray) -> GaussianArrays:
+    """Gaussians of the canonical frame in the frame that the (4, 4) similarity `matrix` leads to, metres; quaternions
+    of length one."""
     scale, rotation, _ = split_similarity(matrix)
-    w_first = [3, 0, 1, 2]
-    turned = Rotation.from_matrix(rotation) * Rotation.from_quat(part["quats"][:, [1, 2, 3, 0]])
+    turned = Rotation.from_matrix(rotation) * Rotation.from_quat(gaussians.quats[:, [1, 2, 3, 0]])
+    return replace(
+        gaussians,
+        means=transform(matrix, gaussians.means).astype(np.float32),
+        quats=turned.as_quat()[:, [3, 0, 1, 2]].astype(np.float32),
+        log_scales=gaussians.log_scales + np.float32(np.log(scale)),
+    )
+
+
+def harmonics(colors: np.ndarray) -> np.ndarray:
+    """(N, 3) coefficients of the constant spherical harmonic for colours in [0, 1]."""
+    return (colors - 0.5) / SH_C0
+
+
+def to_splats(header: Header, gaussians: GaussianArrays) -> PointCloud2:
+    """Gaussians of the header's frame."""
     count = len(gaussians.means)
     table = np.concatenate(
         [
-            transform(matrix, part["means"]), part["log_scales"] + np.log(scale), turned.as_quat()[:, w_first],
-            np.zeros((count, 3)), (part["colors"] - 0.5) / SH_C0, part["logit_opacities"].reshape(count, 1),
+            gaussians.means, gaussians.log_scales, gaussians.quats, np.zeros((count, 3)), harmonics(gaussians.colors),
+            gaussians.logit_opacities.reshape(count, 1),
         ],
         axis=1,
     ).astype(np.float32)  # fmt: skip

@@ -6,7 +6,8 @@
 
 With a distribution sourced (`. /opt/ros/jazzy/setup.sh`) that is what it builds on. Otherwise it builds on the ROS 2
 wheels of this interpreter's environment, which need some help to serve CMake (see `mend_wheels`). Where
-audio_common_msgs or vision_msgs is missing, definitions of the same names from tests/interfaces stand in;
+audio_common_msgs, vision_msgs or the messages of splat viewers are missing, definitions of the same names from
+tests/interfaces stand in;
 `--family mgonzs13` builds a second workspace with that other audio_common_msgs.
 """
 
@@ -53,9 +54,9 @@ def stand_ins(family: str) -> list[Path]:
     needed = []
     if family != "ros_drivers" or missing("audio_common_msgs"):
         needed.append(INTERFACES / family)
-    if missing("vision_msgs"):
-        needed.append(INTERFACES / "vision_msgs")
-    return needed
+    return needed + [
+        INTERFACES / name for name in ("vision_msgs", "gsplat_msgs", "gaussian_interface") if missing(name)
+    ]
 
 
 def fingerprint(family: str) -> str:

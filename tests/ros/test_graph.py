@@ -154,8 +154,10 @@ def test_save_stays_inside_export_dir(client, microphone, export_dir):
 
 def test_clear_shows_nothing(client, microphone):
     clouds = client.collect(PointCloud2, f"{NODE}/points", LATCHED)
+    splats = client.collect(PointCloud2, f"{NODE}/gaussians", LATCHED)
     assert client.call(Trigger, f"{NODE}/clear", Trigger.Request()).success
     client.wait_for(lambda: clouds and clouds[-1].width == 0, "an empty cloud")
+    client.wait_for(lambda: splats and splats[-1].header == clouds[-1].header and not splats[-1].width, "no splats")
     refused = client.call(SaveShape, f"{NODE}/save_shape", SaveShape.Request())
     assert not refused.success
 

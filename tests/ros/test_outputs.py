@@ -1,5 +1,6 @@
 """Frames, boxes, detections and markers of a shape whose placement is known."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ from audio2shape_core.shape import Shape
 from audio2shape_ros import conversions
 from audio2shape_ros.outputs import OWN_FRAME, Outputs
 from audio2shape_ros.parameters import TABLE, Settings
+from audio2shape_ros.requests import GaussianArrays, Outcome, Request
 
 CAMERA = "camera_optical_frame"
 # Two metres before a level camera, facing it, half a metre a unit: canonical x (front) is -z, z (up) is -y.
@@ -118,3 +120,17 @@ def test_markers_show_box_and_label(outputs):
     assert label.text == "dog 90%"
     assert (ray.action, ray.points) == (ray.ADD, [Point(), box.pose.position])
     assert outputs._markers(record(), "").markers[2].action == ray.DELETE  # no camera, no line of sight
+
+
+def test_splats_are_those_of_the_latest_shape(outputs):
+    published = {}
+    outputs._publish = published.__setitem__
+    ones = (np.ones(size, np.float32) for size in ((3, 3), (3, 4), (3, 3), (3,), (3, 3)))
+    request = Request(np.zeros(1), 1, start=0, end=1, seed=0, steps=None, guidance=None, num_points=3)
+    outcome = Outcome(
+        replace(SHAPE, gaussians=GaussianArrays(*ones)), 0.9, True, 0, "cpu", "fake", {"total": 1.0}, None, ""
+    )
+    for shown, count in ((outcome, 3), (replace(outcome, shape=SHAPE), 0)):
+        message, _ = outputs.publish(request, shown, CAMERA)
+        assert published["gaussians"].width == count
+        assert published["gaussians"].header == message.header
