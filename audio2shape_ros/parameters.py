@@ -57,7 +57,7 @@ TABLE: tuple[Parameter, ...] = (
     P("trigger.mode", "onset", "When to make a shape: continuous (every period), onset (when something begins to "
       "sound) or on_demand (services and actions only).", choices=("continuous", "onset", "on_demand")),
     P("trigger.period_s", 2.0, "Least seconds between two shapes of the modes continuous and onset.", 0.1, 3600.0),
-    P("trigger.listen_s", 2.0, "Seconds to listen on after an onset before a first shape is made; if the sound goes "
+    P("trigger.listen_s", 1.5, "Seconds to listen on after an onset before a first shape is made; if the sound goes "
       "on, a better founded one follows when it ends or audio.window_s were heard.", 0.1, 10.0),
     P("trigger.onset_db", 12.0, "Rise above the background that counts as an onset, dB.", 3.0, 60.0),
     P("trigger.min_confidence", 0.3, "Sounds whose confidence (as in ~/shape) is lower are unknown and make no shape "
