@@ -18,11 +18,21 @@ from audio2shape_core.audio import load_audio
 from audio2shape_core.errors import STAGES, Cancelled, InputError
 from audio2shape_ros.action import GenerateShape
 from audio2shape_ros.msg import ShapeHypothesis
-from audio2shape_ros.requests import DeadlineMissed, Job, ModelFailed, NoAudio, NotActive, OutOfMemory, Silence
+from audio2shape_ros.requests import (
+    Busy,
+    DeadlineMissed,
+    Job,
+    ModelFailed,
+    NoAudio,
+    NotActive,
+    OutOfMemory,
+    Silence,
+)
 
 RCLError = rclpy_implementation.RCLError
 LONGEST_LINE = 8  # goals that wait; each holds a sound and a picture
 POLL_S = 0.05
+STATE_S = 2.0  # that rclpy may take from its cancel callback to the goal's new state
 Code = GenerateShape.Result
 
 
@@ -36,22 +46,25 @@ def code_of(error: BaseException) -> tuple[int, str]:
         (NotActive, Code.NOT_ACTIVE), (NoAudio, Code.NO_AUDIO), (Silence, Code.SILENCE), (BadRequest, Code.BAD_REQUEST),
         (InputError, Code.UNSUPPORTED_FORMAT), (DeadlineMissed, Code.DEADLINE), (Cancelled, Code.CANCELED),
         (CancelledError, Code.CANCELED), (OutOfMemory, Code.OUT_OF_MEMORY), (ModelFailed, Code.MODEL_FAILED),
+        (Busy, Code.CANCELED),
     )  # fmt: skip
     code = next((code for kind, code in table if isinstance(error, kind)), Code.INTERNAL)
     told = {
         Code.DEADLINE: "the deadline came before there was a shape: allow more time or fewer steps",
         Code.CANCELED: "canceled, gave way to a newer request, or the node was deactivated",
     }
-    return code, told.get(code) or str(error) or type(error).__name__
+    return code, str(error) or told.get(code) or type(error).__name__
 
 
 @dataclass(eq=False)
 class Goal:
-    """An accepted goal. job: None where `refusal` says why there cannot be one."""
+    """An accepted goal. job: None until it is `prepared`, and where `refusal` says why there cannot be one."""
 
     handle: ServerGoalHandle
     accepted: float = field(default_factory=time.monotonic)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    prepared: threading.Event = field(default_factory=threading.Event)
+    cancel_asked: bool = False  # by the client
     job: Job | None = None
     refusal: Exception | None = None
 
@@ -75,7 +88,7 @@ class Goals:
         self._known: dict[bytes, Goal] = {}  # by id, until they end
         self._server = ActionServer(
             node, GenerateShape, "~/generate_shape", self._execute, callback_group=group, goal_callback=self._on_goal,
-            handle_accepted_callback=self._on_accepted, cancel_callback=lambda _: CancelResponse.ACCEPT,
+            handle_accepted_callback=self._on_accepted, cancel_callback=self._on_cancel,
         )  # fmt: skip
 
     def cancel(self) -> None:
@@ -96,22 +109,37 @@ class Goals:
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
-    def _on_accepted(self, handle: ServerGoalHandle) -> None:
-        goal = Goal(handle)
-        try:
-            goal.job = self._job(goal)
-        except Exception as error:
-            goal.refusal = error
+    def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
         with self._lock:
-            if self._node.settings["goal_policy"] == "preempt":
+            if (goal := self._known.get(bytes(handle.goal_id.uuid))) is not None:
+                goal.cancel_asked = True
+                goal.cancelled.set()
+        return CancelResponse.ACCEPT
+
+    def _on_accepted(self, handle: ServerGoalHandle) -> None:
+        """Give the goal its place first: preparing it may take as long as reading a file does."""
+        goal, policy = Goal(handle), self._node.settings["goal_policy"]
+        with self._lock:
+            if policy == "preempt":
                 for older in self._known.values():
                     older.cancelled.set()
             self._known[bytes(handle.goal_id.uuid)] = goal
-            if self._running is not None:
+            first = self._running is None
+            if first:
+                self._running = goal
+            elif policy != "reject":
                 self._line.append(goal)
-                return
-            self._running = goal
-        start(goal)
+            else:  # both were accepted before either had its place
+                goal.refusal = Busy("another goal runs (goal_policy is reject)")
+        at_once = first or goal.refusal is not None
+        try:
+            if goal.refusal is None:
+                goal.job = self._job(goal)
+        except Exception as error:
+            goal.refusal = error
+        goal.prepared.set()
+        if at_once:
+            start(goal)
 
     def _job(self, goal: Goal) -> Job:
         asked = goal.handle.request
@@ -142,7 +170,7 @@ class Goals:
             handle.succeed()
         except BaseException as error:
             result.code, result.message = code_of(error)
-            if handle.is_cancel_requested:
+            if self._cancel_requested(goal):
                 handle.canceled()
             else:
                 handle.abort()
@@ -150,14 +178,24 @@ class Goals:
             self._end(goal)
         return result
 
+    @staticmethod
+    def _cancel_requested(goal: Goal) -> bool:
+        """Whether the client wants it cancelled. rclpy changes the goal's state after `_on_cancel`; until then it would
+        refuse to call it cancelled."""
+        end = time.monotonic() + STATE_S
+        while goal.cancel_asked and not goal.handle.is_cancel_requested and time.monotonic() < end:
+            time.sleep(0.001)
+        return goal.handle.is_cancel_requested
+
     def _run(self, goal: Goal) -> ShapeHypothesis:
+        goal.prepared.wait()
         if goal.refusal is not None:
             raise goal.refusal
         if goal.over():
             raise DeadlineMissed if goal.late() else Cancelled
         future = self._node.submit(goal.job, asked=True)
         while not wait([future], timeout=POLL_S).done:
-            if goal.handle.is_cancel_requested:
+            if goal.handle.is_cancel_requested:  # since before the goal was known
                 goal.cancelled.set()
             self._dismiss()
         return future.result()

@@ -19,7 +19,7 @@ from audio2shape_ros.requests import Job, ModelFailed, ModelInfo, ModelOptions, 
 SPAWN = multiprocessing.get_context("spawn")
 # Before the second restart in a row, doubled from then on; the first comes at once. A shape made ends the row.
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
-CANCEL_POLL_S = 0.02
+CANCEL_POLL_S = 0.005  # less than a step takes
 ERRORS: dict[str, type[Exception]] = dict(model_process.KINDS)
 
 
@@ -106,6 +106,8 @@ class ModelHandle:
                 self._delay(str(error))
             except (ModelFailed, Cancelled):
                 pass  # _died has told, or nobody wants it any more
+            except Exception as error:  # no memory left for a process, or no number for a pipe
+                self._delay(f"the model process cannot be started ({type(error).__name__}: {error})")
 
     def make(self, job: Job, on_preview: Callable[[Shape], None]) -> Outcome:
         """Have a shape made; `on_preview` gets what the request asks to be told of it on the way.

@@ -40,6 +40,10 @@ class OutOfMemory(RuntimeError):
     """Even the smallest version of the shape did not fit."""
 
 
+class Busy(RuntimeError):
+    """As many as may already wait for a shape."""
+
+
 class ModelFailed(RuntimeError):
     """The model raised something unforeseen, or its process died."""
 

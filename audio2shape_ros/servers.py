@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from std_srvs.srv import SetBool, Trigger
 
 from audio2shape_core.errors import InputError
-from audio2shape_core.shape import SUFFIXES
+from audio2shape_core.shape import GAUSSIANS_PLY, SUFFIXES
 from audio2shape_ros.goals import code_of
+from audio2shape_ros.requests import Busy
 from audio2shape_ros.srv import SaveShape
+
+WAITING = 2  # callers that wait for the model at a time; each holds a thread of the executor
 
 
 class Servers:
@@ -17,6 +23,7 @@ class Servers:
 
     def __init__(self, node, group) -> None:
         self._node = node
+        self._places = threading.BoundedSemaphore(WAITING)
         for kind, name, handle in (
             (Trigger, "generate", self._generate),
             (SetBool, "set_enabled", self._set_enabled),
@@ -25,10 +32,21 @@ class Servers:
         ):
             node.create_service(kind, f"~/{name}", handle, callback_group=group)
 
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """A thread to wait in. Raises Busy where none may be spared: audio, cancel and lifecycle need them too."""
+        if not self._places.acquire(blocking=False):
+            raise Busy(f"{WAITING} others wait for the model already: ask again when they have their answers")
+        try:
+            yield
+        finally:
+            self._places.release()
+
     def _generate(self, _, response: Trigger.Response) -> Trigger.Response:
         """The newest sound, with the node's parameters; needs no message of ours."""
         try:
-            message = self._node.submit(self._node.job(), asked=True).result()
+            with self._place():
+                message = self._node.submit(self._node.job(), asked=True).result()
             response.success = True
             response.message = f"{message.labels[0]} ({message.confidence:.0%}) in {sum(message.stage_ms[:-1]):.0f} ms"
         except BaseException as error:
@@ -55,8 +73,9 @@ class Servers:
             message, shape = self._node.latest
             name = request.file_path or f"{shape.label}-{message.id}"
             path = confined(name, request.format, self._node.settings["export_dir"])
-            if path.suffix == ".splat":  # made with torch, which only the model's process has loaded
-                self._node.model.save(shape, path)
+            if path.name.endswith((".splat", GAUSSIANS_PLY)):  # made with torch, which only the model's process has
+                with self._place():
+                    self._node.model.save(shape, path)
             else:
                 shape.save(path)
             response.success, response.path, response.message = True, str(path), "saved"

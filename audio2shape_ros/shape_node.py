@@ -49,6 +49,7 @@ from audio2shape_ros.spinning import SteadyExecutor, spin
 from audio2shape_ros.trigger import Trigger
 from audio2shape_ros.worker import Worker
 
+THREADS = 8  # a goal and servers.WAITING others wait for the model in theirs; five are left for all the rest
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -294,7 +295,7 @@ def main(arguments: list[str] | None = None, *, load: Callable[[ModelOptions], o
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `ros2 launch` and systemd end it as Ctrl-C does
     rclpy.init(args=arguments)
     node = ShapeNode(load=load)
-    executor = SteadyExecutor(4)
+    executor = SteadyExecutor(THREADS)
     executor.add_node(node)
     try:
         if node.settings["autostart"] and node.trigger_configure() == SUCCESS:

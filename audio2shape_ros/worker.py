@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -68,7 +69,8 @@ class Worker(Generic[J, R]):
     def _run(self) -> None:
         while True:
             if self._tend:
-                self._tend()
+                with contextlib.suppress(Exception):  # its business; the jobs must go on
+                    self._tend()
             with self._changed:
                 ready = lambda: self._asked or self._slot or self._stopping  # noqa: E731
                 if not self._changed.wait_for(ready, TEND_S if self._tend else None):

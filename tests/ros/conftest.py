@@ -125,13 +125,18 @@ class Client:
             time.sleep(0.02)
         pytest.fail(f"{what}: not within {seconds} s")
 
-    def in_turn(self, ask: Callable[[], object], what: str):
-        """The result of the future that `ask` gives, called when no other callback of the node runs: rclpy's action
-        client loses an answer that is taken before the question was noted."""
+    def when_idle(self, ask: Callable[[], object]):
+        """What `ask` gives, called when no other callback of the node runs: rclpy's action client loses an answer that
+        is taken before the question was noted."""
         asked: list = []
         timer = self.node.create_timer(0.01, lambda: asked or asked.append(ask()))
-        future = self.wait_for(lambda: asked, what)[0]
+        given = self.wait_for(lambda: asked, "the node's turn")[0]
         self.node.destroy_timer(timer)
+        return given
+
+    def in_turn(self, ask: Callable[[], object], what: str):
+        """The result of the future that `ask` gives, called in its turn."""
+        future = self.when_idle(ask)
         return self.wait_for(future.done, what) and future.result()
 
     def collect(self, kind: type, topic: str, qos) -> list:

@@ -83,3 +83,12 @@ def test_submitting_never_blocks():
     assert time.monotonic() - start < 1
     gate.open.set()
     assert worker.stop()
+
+
+def test_a_failing_tend_does_not_end_the_thread():
+    def tend():
+        raise OSError(12, "no memory for a process")
+
+    worker = Worker(lambda job: job + 1, tend)
+    assert worker.submit(1, asked=True).result(5) == 2
+    assert worker.stop()
