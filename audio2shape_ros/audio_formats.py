@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -78,17 +78,17 @@ class PcmFormat:
 
 @dataclass
 class PcmStream:
-    """Bytes of consecutive messages to frames. Microphone nodes cut anywhere, so the bytes of an unfinished frame wait
-    for the next message."""
+    """Bytes of consecutive messages to frames. Microphone nodes cut anywhere, so the bytes of an unfinished frame, the
+    `rest`, wait for the next message."""
 
     format: PcmFormat
-    _rest: bytes = field(default=b"", init=False)
+    rest: bytes = b""
 
     def feed(self, data: bytes) -> np.ndarray:
         """-> (frames, channels) float32, possibly none."""
-        data = self._rest + data
+        data = self.rest + data
         whole = len(data) // self.format.frame_bytes * self.format.frame_bytes
-        self._rest = data[whole:]
+        self.rest = data[whole:]
         return self.format.decode(data[:whole])
 
 

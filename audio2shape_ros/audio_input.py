@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.time import Time
 
 from audio2shape_core.audio import AudioRing, Window, rms_dbfs
 from audio2shape_core.errors import InputError
@@ -24,15 +23,18 @@ from audio2shape_ros.audio_formats import (
     decode_portaudio,
     mix_down,
 )  # fmt: skip
+from audio2shape_ros.conversions import seconds
+from audio2shape_ros.losses import Losses
 from audio2shape_ros.mp3 import Mp3Stream, looks_like_mp3
 from audio2shape_ros.parameters import Settings
 
 RCLError = rclpy_implementation.RCLError
 RING_S = 12.0  # longer than the longest window
-GAP_S = 0.25  # beyond the jitter of receive times: sound was lost
+GAP_S = 0.25  # beyond the jitter of any stamps: sound was lost
 JUMP_S = 1.0  # the stream went elsewhere, for instance a bag that started again
 QUEUE = 1200  # messages: what the ring holds at the 100 Hz of a small microphone buffer, so a pause as long loses none
 MP3_SUSPICIONS = 3  # messages in a row that start like MP3; PCM does so by chance now and then
+CLIPPED = 0.01  # share of a message's samples at the very top of the scale, beyond which it was clipped
 RATE_OVER_S = 2.0  # shortest time over which the samples that arrive are counted
 SILENT_DBFS = -100.0  # below the noise of any microphone that is on
 TYPES = {"audio_data_stamped": "AudioDataStamped", "audio_stamped": "AudioStamped", "audio_data": "AudioData"}
@@ -66,23 +68,25 @@ class AudioStatus:
     gaps: int = 0
     clipped: int = 0
     level_dbfs: float = -120.0
-    last_message: float = 0.0  # time.monotonic() of the latest; so are the next two
+    last_message: float = 0.0  # time.monotonic() of the latest; so are the next three
     last_gap: float = float("-inf")
+    last_clip: float = float("-inf")
     last_sound: float = 0.0  # that was not digital silence
     error: str = ""
     coding: str = field(default="", repr=False)  # as audio_info tells it
     arrivals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=400), repr=False)
 
-    def heard(self, mono: np.ndarray, rate: int, lost: bool, clock: float) -> None:
-        """Note the (S,) samples of a message that was understood; `clock`: seconds of the node's, which a bag played
-        faster than it was recorded makes run faster too."""
+    def heard(self, mono: np.ndarray, rate: int, lost: bool, end: float) -> None:
+        """Note the (S,) samples of a message that was understood; `end`: when the last of them sounded."""
         now = time.monotonic()
-        if rate != self.sample_rate or self.arrivals and abs(clock - self.arrivals[-1][0]) > JUMP_S:
+        if rate != self.sample_rate:
             self.arrivals.clear()
-            self.last_sound = now
-        self.arrivals.append((clock, len(mono)))
+        if not self.arrivals:
+            self.last_sound = now  # what has only begun is not silent yet
+        self.arrivals.append((end, len(mono)))
         self.sample_rate, self.error = rate, ""
-        self.clipped += int(np.count_nonzero(np.abs(mono) >= 0.999) > len(mono) // 100)
+        if np.count_nonzero(np.abs(mono) >= 0.999) > CLIPPED * len(mono):
+            self.clipped, self.last_clip = self.clipped + 1, now
         self.level_dbfs = rms_dbfs(mono)
         if self.level_dbfs > SILENT_DBFS:
             self.last_sound = now
@@ -110,6 +114,9 @@ class AudioInput:
         self._stream: PcmStream | Mp3Stream | None = None
         self._batch_start: float | None = None  # of the first message that waits to be decoded
         self._suspicions = 0
+        self._pause_s = 0.0  # before the message at hand
+        self._losses = Losses()
+        self._closed = False
         self.ring: AudioRing | None = None
         self.status = AudioStatus()
         self._infos = []
@@ -123,10 +130,12 @@ class AudioInput:
                 info = node.create_subscription(AudioInfo, "audio_info", self._on_info, qos, callback_group=group)
                 self._infos.append(info)
         self._info: PcmFormat | None = None
+        self._refused_info = ""  # why the newest audio_info cannot be used
         self._timer = node.create_timer(0.5, self._follow_publishers, callback_group=group)
         self._follow_publishers()
 
     def close(self) -> None:
+        self._closed = True
         self._node.destroy_timer(self._timer)
         for subscription in [*self._infos, self._subscription]:
             if subscription is not None:
@@ -175,6 +184,8 @@ class AudioInput:
                 kind_class, "audio", self._guard(on_message), QoSProfile(depth=QUEUE, reliability=policy),
                 callback_group=self._group,
             )  # fmt: skip
+            if self._closed:  # meanwhile, in another thread
+                self._node.destroy_subscription(self._subscription)
         except RCLError as error:  # the executor still waits on the old one, of another type; next time it does not
             self._complain(f"cannot listen to {topic} yet: {error}")
             return
@@ -187,8 +198,9 @@ class AudioInput:
 
         def callback(message: Any) -> None:
             with self._lock:
+                now = time.monotonic()
                 self.status.messages += 1
-                self.status.last_message = time.monotonic()
+                self._pause_s, self.status.last_message = now - self.status.last_message, now
                 try:
                     handle(message)
                 except InputError as error:
@@ -212,9 +224,10 @@ class AudioInput:
                 told = PcmFormat(message.sample_rate, message.channels, message.sample_format or "S16LE")
                 if told != self._info:
                     self._node.get_logger().info(f"audio_info: {told}")
-                self._info = told
+                self._info, self._refused_info = told, ""
             except InputError as error:
-                self._complain(f"audio_info: {error}")
+                self._refused_info = f"audio_info: {error}"
+                self._complain(self._refused_info)
 
     def _on_data(self, message: Any) -> None:
         self.status.stamp_source = "receive"
@@ -222,7 +235,7 @@ class AudioInput:
 
     def _on_data_stamped(self, message: Any) -> None:
         self.status.stamp_source = "header"
-        self._bytes(message.audio.data, Time.from_msg(message.header.stamp).nanoseconds * 1e-9)
+        self._bytes(message.audio.data, seconds(message.header.stamp))
 
     def _bytes(self, data: Any, start: float | None) -> None:
         data = bytes(data)
@@ -241,13 +254,23 @@ class AudioInput:
             rate, start, self._batch_start = self._stream.sample_rate, self._batch_start, None
             self.status.format = f"MP3 x {frames.shape[1]} at {rate} Hz"
         else:
+            if self._refused_info:  # read as something else, it would be noise
+                raise InputError(self._refused_info)
             s = self._settings
             told = self._info or PcmFormat(s["audio.sample_rate"], s["audio.channels"], s["audio.sample_format"])
             if not isinstance(self._stream, PcmStream) or self._stream.format != told:
-                self._stream = PcmStream(told)
+                self._stream = PcmStream(told, self._stream.rest if isinstance(self._stream, PcmStream) else b"")
+            if self._interrupted(start):  # what is left of a frame belongs to another
+                self._stream.rest = b""
             frames, rate = self._stream.feed(data), told.sample_rate
             self.status.format = str(told)
         self._frames(frames, rate, start)
+
+    def _interrupted(self, start: float | None) -> bool:
+        """Whether the message that sounds from `start` does not follow the one before it."""
+        if start and self.ring is not None and len(self.ring):
+            return abs(start - self.ring.end) > GAP_S
+        return self._pause_s > JUMP_S
 
     def _is_mp3(self, data: bytes) -> bool:
         """By what audio_info says, else by what the messages look like. Raises InputError for another coding."""
@@ -265,7 +288,7 @@ class AudioInput:
         self.status.stamp_source = "header"
         frames, rate = decode_portaudio(message.audio)
         self.status.format = f"PortAudio {message.audio.info.format} x {frames.shape[1]} at {rate} Hz"
-        self._frames(frames, rate, Time.from_msg(message.header.stamp).nanoseconds * 1e-9)
+        self._frames(frames, rate, seconds(message.header.stamp))
 
     def _frames(self, frames: np.ndarray, rate: int, start: float | None) -> None:
         """Keep (S, C) samples whose first sounded at `start`; without a stamp, the last one sounded now."""
@@ -274,10 +297,16 @@ class AudioInput:
             return
         end = self._now() if not start else start + len(mono) / rate
         if self.ring is None or self.ring.sample_rate != rate:
-            self.ring = AudioRing(RING_S, rate)
+            self.ring, self._losses = AudioRing(RING_S, rate), Losses()
         gap = self.ring.append(mono, end)
         if abs(gap) > JUMP_S:
             self.ring.clear()
             self.ring.append(mono, end)
-        self.status.heard(mono, rate, abs(gap) > GAP_S, self._now())
+        punctual = bool(start) and not isinstance(self._stream, Mp3Stream)  # MP3 comes in frames of its own length
+        lost = punctual and self._losses.lost(start, len(mono) / rate)
+        if abs(gap) > GAP_S:
+            lost, self._losses = True, Losses()
+            if start:  # otherwise what is late may still come, all at once
+                self.status.arrivals.clear()
+        self.status.heard(mono, rate, lost, end)
         self._on_sound(mono, rate, end)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from audio2shape_core.errors import InputError
+from audio2shape_ros.conversions import seconds
 from audio2shape_ros.depth import depth_scale, image_to_depth
 from audio2shape_ros.images import compressed_to_rgb, image_to_rgb, pinhole
 from audio2shape_ros.parameters import Settings
@@ -62,12 +62,17 @@ class CameraInput:
             (CameraInfo, "camera_info", self._on_info),
             (Image, "depth", self._on_depth),
         )
-        self._subscriptions = [
-            node.create_subscription(
-                kind, topic, callback, qos_profile_sensor_data, callback_group=group, qos_overriding_options=overridable
-            )
-            for kind, topic, callback in inputs
-        ]
+        self._subscriptions = []
+        try:
+            for kind, topic, callback in inputs:
+                subscription = node.create_subscription(
+                    kind, topic, callback, qos_profile_sensor_data, callback_group=group,
+                    qos_overriding_options=overridable,
+                )  # fmt: skip
+                self._subscriptions.append(subscription)
+        except Exception:  # of an override that is none
+            self.close()
+            raise
 
     def close(self) -> None:
         for subscription in self._subscriptions:
@@ -75,6 +80,8 @@ class CameraInput:
         self._subscriptions = []
 
     def _on_image(self, message) -> None:
+        if not self._stamped(message):
+            return
         with self._lock:
             self._images.append(message)
             self.status.images += 1
@@ -90,9 +97,19 @@ class CameraInput:
             self.status.frame_id = message.header.frame_id or self.status.frame_id
 
     def _on_depth(self, message: Image) -> None:
+        if not self._stamped(message):
+            return
         with self._lock:
             self._depths.append(message)
             self.status.depth_images += 1
+
+    def _stamped(self, message) -> bool:
+        try:
+            seconds(message.header.stamp)
+        except InputError as error:
+            self._complain(str(error))
+            return False
+        return True
 
     def snapshot(self, when: float) -> Snapshot | None:
         """The messages nearest to `when` (seconds, node clock), still encoded: taking them costs an audio callback
@@ -102,11 +119,11 @@ class CameraInput:
         image = self._nearest(images, when, "image")
         if image is None:
             return None
-        depth = self._nearest(depths, Time.from_msg(image.header.stamp).nanoseconds * 1e-9, "depth")
+        depth = self._nearest(depths, seconds(image.header.stamp), "depth")
         return Snapshot(image, info, depth)
 
     def _nearest(self, messages: list, when: float, what: str):
-        stamped = [(abs(Time.from_msg(m.header.stamp).nanoseconds * 1e-9 - when), m) for m in messages]
+        stamped = [(abs(seconds(m.header.stamp) - when), m) for m in messages]
         if not stamped:
             return None
         distance, message = min(stamped, key=lambda pair: pair[0])
@@ -133,7 +150,8 @@ class CameraInput:
             self._complain(f"image not understood: {type(error).__name__}: {error}")
             return None
         frame = message.header.frame_id or (info.header.frame_id if info else "")
-        return View(pixels, camera, frame, Time.from_msg(message.header.stamp).nanoseconds)
+        stamp = message.header.stamp
+        return View(pixels, camera, frame, stamp.sec * 10**9 + stamp.nanosec)
 
     def depth_scale(self, taken: Snapshot, view: View, points: np.ndarray) -> float | None:
         """The factor that depth tells for points (N, 3) fitted to the view, metres in the camera's frame, if any."""

@@ -7,9 +7,12 @@ import math
 import sys
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
+
+from audio2shape_core.errors import InputError
 
 # One float32 a field: what every RViz reads, and sensor_msgs_py without padding.
 CLOUD_DTYPE = np.dtype([(name, np.float32) for name in ("x", "y", "z", "rgb", "confidence")])
@@ -17,6 +20,16 @@ FIELDS = [
     PointField(name=name, offset=CLOUD_DTYPE.fields[name][1], datatype=PointField.FLOAT32, count=1)
     for name in CLOUD_DTYPE.names
 ]
+
+
+def seconds(stamp: Time) -> float:
+    """A stamp in seconds of its clock. Raises InputError for one that no clock gives."""
+    if stamp.sec < 0 or stamp.nanosec >= 10**9:
+        raise InputError(
+            f"stamp of {stamp.sec} s and {stamp.nanosec} ns, expected seconds from 0 and fewer than 10^9 nanoseconds: "
+            "mend the sender's clock"
+        )
+    return stamp.sec + stamp.nanosec * 1e-9
 
 
 def pack_rgb(colors: np.ndarray) -> np.ndarray:

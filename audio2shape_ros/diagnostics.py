@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 QUIET_S = 3.0  # without a message this long, an input is dead
-RATE_OFF = 0.25  # by which the sound that arrives may differ from what its format says
+RATE_OFF = 0.06  # by which the sound that arrives may differ from what its format says: less than 44.1 to 48 kHz
 ERROR_S = 10.0  # how long an unusable image is talked about
 MISSES = 3  # budget misses in a row before WARN becomes ERROR
 Report = tuple[bytes, str, dict[str, object]]  # level, summary, values
@@ -81,14 +81,15 @@ class Diagnostics:
         if not s.messages or now - s.last_message > QUIET_S:
             topic = self._node.resolve_topic_name("audio")
             return WARN, f"nothing arrives on {topic}: start the microphone or remap audio", values
-        if now - s.last_gap < QUIET_S:
-            return WARN, "sound was lost between two messages: is the machine or the network too busy?", values
         if rate and abs(rate / s.sample_rate - 1) > RATE_OFF:
             told = f"{rate:.0f} samples arrive a second, expected {s.sample_rate}"
-            return WARN, f"{told}: set audio.sample_rate and audio.channels, or mend audio_info", values
+            lost = ", if none are lost on the way" if rate < s.sample_rate else ""
+            return WARN, f"{told}: set audio.sample_rate and audio.channels, or mend audio_info{lost}", values
+        if now - s.last_gap < QUIET_S:
+            return WARN, "sound was lost between two messages: is the machine or the network too busy?", values
         if now - s.last_sound > QUIET_S:
             return WARN, "digital silence: is the microphone muted?", values
-        if s.clipped and s.level_dbfs > -3:
+        if now - s.last_clip < QUIET_S:
             return WARN, "the microphone clips: lower its gain", values
         return OK, "hearing", values
 

@@ -40,6 +40,7 @@ from audio2shape_ros.requests import (
     ModelOptions,
     NoAudio,
     NotActive,
+    OutOfMemory,
     Request,
     check_level,
     draw_seed,
@@ -105,11 +106,12 @@ class ShapeNode(LifecycleNode):
         self.model = ModelHandle(self._load, options, self.get_logger().warning)
         try:
             self.model.start()
-        except (InputError, ModelFailed) as error:
-            self.model, self.model_problem = None, str(error)
+            self._outputs = Outputs(self, s)
+        except Exception as error:
+            self._release()
+            self.model_problem = str(error) or type(error).__name__
             raise
         self.model_problem = ""
-        self._outputs = Outputs(self, s)
         info = self.model.info
         if info.weights_sha256 == "random":
             self.get_logger().warning("UNTRAINED WEIGHTS (allow_random_weights): the shapes mean nothing")
@@ -119,11 +121,16 @@ class ShapeNode(LifecycleNode):
     @told
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         super().on_activate(state)
-        self.model.wanted = True
-        self.worker = Worker(self._work, tend=self.model.tend)
-        self._trigger = Trigger(self.settings)
-        self.camera = CameraInput(self, self.settings, self._camera_group)
-        self.audio = AudioInput(self, self.settings, self._audio_group, self._on_sound)
+        try:
+            self.model.wanted = True
+            self.worker = Worker(self._work, tend=self.model.tend)
+            self._trigger = Trigger(self.settings)
+            self.camera = CameraInput(self, self.settings, self._camera_group)
+            self.audio = AudioInput(self, self.settings, self._audio_group, self._on_sound)
+        except Exception:
+            self._stop()
+            super().on_deactivate(state)
+            raise
         self.is_active = True
         return SUCCESS
 
@@ -134,6 +141,7 @@ class ShapeNode(LifecycleNode):
 
     @told
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop()
         self._release()
         return SUCCESS
 
@@ -210,7 +218,8 @@ class ShapeNode(LifecycleNode):
         s = self.settings
         now = self.get_clock().now().nanoseconds * 1e-9
         if waveform is not None:
-            sound, rate = Window(waveform, now - len(waveform) / SAMPLE_RATE, now), SAMPLE_RATE
+            start = max(0.0, now - len(waveform) / SAMPLE_RATE)  # simulated time may be younger than the sound is long
+            sound, rate = Window(waveform, start, now), SAMPLE_RATE
         else:
             heard = self.audio and self.audio.window(window_s or s["audio.window_s"])
             if not heard:
@@ -243,21 +252,25 @@ class ShapeNode(LifecycleNode):
     def _work(self, job: Job) -> ShapeHypothesis | None:
         """In the worker thread: have the shape made, publish it. None for a live sound not recognised well enough."""
         self._running = job
-        model, outputs, camera = self.model, self._outputs, self.camera
         try:
-            view = camera.view(job.snapshot) if job.snapshot and camera else None
-            camera_frame = view.frame_id if view else self._camera_frame()
-            job = replace(job, request=replace(job.request, view=view))
-            model.tend()
-            outcome = model.make(job, on_preview=lambda shape: outputs.preview(shape, camera_frame, job.request.end))
+            return self._make(job)
         except Cancelled:
             raise
         except Exception as error:
-            self.pipeline.last_error = str(error)
-            self.get_logger().error(f"no shape: {error}", throttle_duration_sec=5.0)
+            foreseen = isinstance(error, (InputError, ModelFailed, OutOfMemory))
+            self.pipeline.last_error = str(error) if foreseen else f"{type(error).__name__}: {error}"
+            self.get_logger().error(f"no shape: {self.pipeline.last_error}", throttle_duration_sec=5.0)
             raise
         finally:
             self._running = None
+
+    def _make(self, job: Job) -> ShapeHypothesis | None:
+        model, outputs, camera = self.model, self._outputs, self.camera
+        view = camera.view(job.snapshot) if job.snapshot and camera else None
+        camera_frame = view.frame_id if view else self._camera_frame()
+        job = replace(job, request=replace(job.request, view=view))
+        model.tend()
+        outcome = model.make(job, on_preview=lambda shape: outputs.preview(shape, camera_frame, job.request.end))
         if job.cancelled.is_set():
             raise Cancelled
         if outcome.confidence < job.min_confidence:

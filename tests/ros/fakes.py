@@ -20,7 +20,7 @@ STEP_S = 0.005
 SLOW, SLOW_STEP_S = 77, 0.05  # a seed whose shape takes its time, and how much a step
 POINTS = 2048  # more than this does not fit into the fake's memory
 # Seeds that make it fail.
-KILLED, CRASHED, CUDA, BROKEN, NO_MEMORY, NO_MEMORY_REFINING, DEAF, NO_RASTERIZER = range(101, 109)
+KILLED, CRASHED, CUDA, BROKEN, NO_MEMORY, NO_MEMORY_REFINING, DEAF, NO_RASTERIZER, UNPUBLISHABLE = range(101, 110)
 
 
 class FakeModel:
@@ -43,7 +43,7 @@ class FakeModel:
         place = Camera.default(128, 96).world_to_camera
         shape = Shape(
             points, rng.integers(0, 256, (num_points, 3), np.uint8), np.full(num_points, 0.7, np.float32), "dog",
-            {"dog": 0.7, "guitar": 0.2}, place,
+            {"dog": 0.7, "guitar": "little" if seed == UNPUBLISHABLE else 0.2}, place,
         )  # fmt: skip
         for step in range(1, total + 1):
             time.sleep(SLOW_STEP_S if seed == SLOW else STEP_S)

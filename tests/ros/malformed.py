@@ -2,6 +2,7 @@
 
 import time
 
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from graph import NODE
 from hypothesis import HealthCheck, Phase, given, settings
@@ -14,16 +15,19 @@ ONCE = settings(
 )  # fmt: skip
 BYTES = st.binary(max_size=5000)
 ANY_U32 = st.integers(0, 2**32 - 1)
+WILD = st.builds(Time, sec=st.integers(-(2**31), 2**31 - 1), nanosec=ANY_U32)
+STAMPS = st.none() | st.none() | st.none() | WILD
 
 
 def bombard(client, publisher, messages: st.SearchStrategy) -> None:
-    """Publish EXAMPLES of them, stamped now where they have a header."""
+    """Publish EXAMPLES of them; where they have a header, it is stamped now, or with whatever fits."""
 
     @ONCE
-    @given(messages)
-    def send(message) -> None:
+    @given(messages, STAMPS)
+    def send(message, stamp) -> None:
         if hasattr(message, "header"):
-            message.header = Header(stamp=client.node.get_clock().now().to_msg(), frame_id="camera_optical_frame")
+            stamp = stamp or client.node.get_clock().now().to_msg()
+            message.header = Header(stamp=stamp, frame_id="camera_optical_frame")
         publisher.publish(message)
         time.sleep(0.005)
 

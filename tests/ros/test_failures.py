@@ -71,6 +71,15 @@ def test_out_of_memory_gives_less_and_says_so(client, process, ask):
     assert ask(seed=1).shape.notice == ""
 
 
+def test_a_shape_that_cannot_be_published_is_reported(client, process, ask):
+    answer = ask(seed=fakes.UNPUBLISHABLE)
+    assert answer.code == answer.INTERNAL
+    pipeline = diagnostics(client)["pipeline"]
+    assert pipeline.level == DiagnosticStatus.ERROR
+    assert "TypeError" in pipeline.message
+    assert ask(seed=1).code == GenerateShape.Result.SUCCESS
+
+
 def test_a_publisher_that_starts_again_is_heard_again(client, process, microphone):
     microphone.stop()
     client.wait_for(lambda: "nothing arrives" in diagnostics(client)["audio input"].message, "the silence")
@@ -99,6 +108,54 @@ def test_lost_muted_and_mislabelled_sound_is_noticed(client, process, microphone
     client.wait_for(says(f"samples arrive a second, expected {2 * RATE}"), "the wrong rate", 30)
     microphone.info.publish(AudioInfo(sample_rate=RATE, **usual))
     client.wait_for(lambda: hearing(client), "the right rate", 30)
+
+
+def test_lost_messages_and_clipping_are_noticed(client, process, microphone):
+    def told():
+        return diagnostics(client)["audio input"]
+
+    client.wait_for(lambda: hearing(client), "sound", 30)
+    before = int(values(told())["gaps"])
+    microphone.lose(2 * Microphone.CHUNK_S)
+    client.wait_for(lambda: "sound was lost" in told().message, "two messages missing", 10)
+    assert int(values(told())["gaps"]) == before + 1
+    client.wait_for(lambda: hearing(client), "sound again", 30)
+    microphone.amplify(40.0)
+    client.wait_for(lambda: "clips" in told().message, "the clipping", 10)
+    microphone.amplify(1.0)
+    client.wait_for(lambda: hearing(client), "sound as before", 30)
+
+
+def test_half_a_sample_does_not_outlive_its_stream(client, process, microphone):
+    """The microphone cuts anywhere. Half a sample of one stream before the next would turn that into noise."""
+
+    def level() -> float:
+        time.sleep(0.3)
+        return float(values(diagnostics(client)["audio input"])["level dBFS"])
+
+    client.wait_for(lambda: hearing(client), "sound", 30)
+    usual = level()
+    assert usual == pytest.approx(-13.5, abs=1.1)  # of the sine
+    for _ in range(3):
+        microphone.stop()
+        time.sleep(1.2)
+        microphone.start()
+        client.wait_for(lambda: hearing(client), "sound again", 30)
+        assert level() == pytest.approx(usual, abs=1.1)
+    for rate in (2 * RATE, RATE):
+        microphone.info.publish(AudioInfo(channels=1, sample_rate=rate, sample_format="S16LE", coding_format="wave"))
+        assert level() == pytest.approx(usual, abs=1.1)
+    client.wait_for(lambda: hearing(client), "the right rate", 30)
+
+
+def test_a_format_nobody_knows_is_refused_until_it_is_mended(client, process, microphone):
+    usual = {"channels": 1, "sample_rate": RATE, "coding_format": "wave"}
+    microphone.info.publish(AudioInfo(sample_format="U16LE", **usual))
+    client.wait_for(lambda: "U16LE" in diagnostics(client)["audio input"].message, "the refusal", 10)
+    time.sleep(1.0)
+    assert "U16LE" in diagnostics(client)["audio input"].message
+    microphone.info.publish(AudioInfo(sample_format="S16LE", **usual))
+    client.wait_for(lambda: hearing(client), "sound again", 30)
 
 
 def test_another_sample_rate_is_followed(client, process, microphone):

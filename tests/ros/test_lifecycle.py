@@ -39,6 +39,20 @@ def test_every_transition_twice_round(start, client):
     assert process.stop() == 0, process.said()
 
 
+def test_a_failed_activation_leaves_nothing_running(start, client):
+    override = {"qos_overrides./image.subscription.reliability": "sometimes"}
+    process = start(parameters={"autostart": False, **override}, remaps={"__node": "failing"})
+    assert client.change_state(CONFIGURE, "/failing")
+    pid = model_pid(client, "/failing")
+    assert not client.change_state(ACTIVATE, "/failing")
+    assert client.state("/failing") == "inactive"
+    assert gone(pid, 2)
+    assert "sometimes" in process.said()
+    assert not client.node.get_publishers_info_by_topic("/image")
+    assert client.change_state(CLEANUP, "/failing")
+    assert process.stop() == 0
+
+
 def test_the_models_memory_comes_back_on_deactivate(start, client):
     start(remaps={"__node": "rested"})
     first = model_pid(client, "/rested")

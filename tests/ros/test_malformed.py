@@ -100,7 +100,7 @@ def test_portaudio_messages_are_decoded_or_refused_in_words(number, channels, ra
 @pytest.mark.parametrize(
     ("kind", "topic", "messages", "task"),
     [
-        (AudioDataStamped, "/audio", pcm, None),  # any bytes are some sound
+        (AudioDataStamped, "/audio", pcm, "audio input"),
         (AudioInfo, "/audio_info", audio_infos, "audio input"), (Image, "/image", images, "camera"),
         (CameraInfo, "/camera_info", infos, "camera"), (Image, "/depth", images, "camera"),
     ],
@@ -115,8 +115,7 @@ def test_the_node_survives_and_complains(client, process, microphone, kind, topi
     assert set_parameters(client, trigger__mode="continuous", trigger__period_s=0.1).successful
     bombard(client, publisher, messages)
     assert process.alive()
-    if task:
-        client.wait_for(lambda: complaints() or bombard(client, publisher, messages), "a complaint in diagnostics")
+    client.wait_for(lambda: complaints() or bombard(client, publisher, messages), "a complaint in diagnostics")
     client.node.destroy_publisher(publisher)
     camera.stop()
     microphone.info.publish(AudioInfo(channels=1, sample_rate=RATE, sample_format="S16LE", coding_format="wave"))
@@ -177,4 +176,15 @@ def test_a_picture_that_cannot_be_used_is_named_in_diagnostics(client, process, 
         return "'pink'" in diagnostics(client)["camera"].message
 
     client.wait_for(told, "the encoding in diagnostics")
+    client.node.destroy_publisher(publisher)
+
+
+def test_one_picture_of_no_time_does_not_stop_the_shapes(client, process, microphone):
+    publisher = client.node.create_publisher(Image, "/image", 10)
+    client.wait_for(publisher.get_subscription_count, "the camera input")
+    header = Header(frame_id="camera_optical_frame")
+    header.stamp.sec = -1
+    publisher.publish(Image(header=header, height=2, width=2, step=6, encoding="rgb8", data=bytes(12)))
+    client.wait_for(lambda: "stamp of -1 s" in diagnostics(client)["camera"].message, "a word about it", 10)
+    assert generate(client).success
     client.node.destroy_publisher(publisher)
