@@ -7,7 +7,7 @@ ARG ROS_DISTRO
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
 RUN apt-get update && apt-get install -y --no-install-recommends \
-      python3-pip python3-venv ros-${ROS_DISTRO}-audio-common-msgs ros-${ROS_DISTRO}-vision-msgs \
+      python3-pip python3-venv libgl1 libglib2.0-0 ros-${ROS_DISTRO}-audio-common-msgs ros-${ROS_DISTRO}-vision-msgs \
       ros-${ROS_DISTRO}-visualization-msgs ros-${ROS_DISTRO}-tf2-ros-py \
     && rm -rf /var/lib/apt/lists/*
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import platform
@@ -31,12 +32,30 @@ class Finding:
     text: str
 
 
+def remedy(error: ImportError) -> str:
+    """What to do about a library that cannot be imported."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"run `pip install -c constraints.txt .` in the source folder, with {sys.executable}"
+    if "libGL" in str(error) or "libg" in str(error):
+        return "OpenCV needs libraries of the system: sudo apt install libgl1 libglib2.0-0"
+    return f"it is there, but broken: pip install --force-reinstall -c constraints.txt . with {sys.executable}"
+
+
+def unusable(names: tuple[str, ...]) -> Iterator[Finding]:
+    """Those that cannot be imported. Finding them is not enough: they need libraries of the system too."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            yield Finding("mend", name, f"{error}: {remedy(error)}")
+
+
 def examine(weights: str | None) -> Iterator[Finding]:
     """Look at Python, packages, device, weights and memory, in that order."""
     yield Finding("ok", "python", f"{platform.python_version()} at {sys.executable}")
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    missing = list(unusable(NEEDED))
+    yield from missing
     if missing:
-        yield Finding("mend", "packages", f"{', '.join(missing)} missing: pip install -c constraints.txt .")
         return
     yield Finding("ok", "packages", "all that the core needs")
     for name, use in OPTIONAL.items():

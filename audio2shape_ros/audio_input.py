@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 import time
 from collections import deque
@@ -23,6 +22,7 @@ from audio2shape_ros.audio_formats import (
     decode_portaudio,
     mix_down,
 )  # fmt: skip
+from audio2shape_ros.audio_types import TYPES, message_type, ros_drivers_family
 from audio2shape_ros.conversions import seconds
 from audio2shape_ros.losses import Losses
 from audio2shape_ros.mp3 import Mp3Stream, looks_like_mp3
@@ -37,22 +37,7 @@ MP3_SUSPICIONS = 3  # messages in a row that start like MP3; PCM does so by chan
 CLIPPED = 0.01  # share of a message's samples at the very top of the scale, beyond which it was clipped
 RATE_OVER_S = 2.0  # shortest time over which the samples that arrive are counted
 SILENT_DBFS = -100.0  # below the noise of any microphone that is on
-TYPES = {"audio_data_stamped": "AudioDataStamped", "audio_stamped": "AudioStamped", "audio_data": "AudioData"}
 MP3_CODINGS = ("mp3", "mpeg")
-
-
-def message_type(kind: str) -> Any | None:
-    """The class behind audio.type, or None where the installed audio_common_msgs lacks it. Two packages share that
-    name, with different messages, so nothing is imported by name before it is known to be there."""
-    try:
-        messages = importlib.import_module("audio_common_msgs.msg")
-    except ImportError:
-        return None
-    return getattr(messages, TYPES[kind], None)
-
-
-def ros_drivers_family() -> bool:
-    return message_type("audio_data_stamped") is not None
 
 
 @dataclass

@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 
 from audio2shape_core.doctor import examine
-from audio2shape_ros.audio_input import TYPES, message_type, ros_drivers_family
+from audio2shape_ros.audio_types import TYPES, message_type, ros_drivers_family
 
 OPTIONAL = {
     "vision_msgs": "~/detections", "visualization_msgs": "~/markers", "tf2_ros": "output.frame_id and output.tf",

@@ -206,4 +206,5 @@ class ModelHandle:
         self._deaths += 1
         delay = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** (self._deaths - 2)) if self._deaths > 1 else 0.0
         self.problem, self._not_before = problem, time.monotonic() + delay
-        self._log(f"{problem}; it starts again in {delay:.1f} s")
+        again = f"; it starts again in {delay:.1f} s" if self.info else ""  # not where it could not start at all
+        self._log(f"{problem}{again}")

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
+from audio2shape_core.doctor import remedy
 from audio2shape_core.errors import Cancelled, InputError
 from audio2shape_ros.generation import beyond_repair, describe, make_shape, save_shape, warm_up
 from audio2shape_ros.requests import DeadlineMissed, ModelOptions, OutOfMemory, Request
@@ -37,8 +38,8 @@ def run(pipe: Connection, load: Callable[[ModelOptions], object], options: Model
     try:
         try:
             model = load(options)
-        except InputError as error:
-            pipe.send(("refused", str(error)))
+        except Exception as error:
+            pipe.send(("refused", why(error)))
             return
         pipe.send(("ready", describe(model)))
         try:
@@ -49,6 +50,15 @@ def run(pipe: Connection, load: Callable[[ModelOptions], object], options: Model
             serve(pipe, model, *pipe.recv())
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the node closed the pipe, or is gone
+
+
+def why(error: Exception) -> str:
+    """Why the model cannot be loaded, and how to mend it where that is known."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, ImportError):
+        return f"{error}: {remedy(error)}"
+    return f"the model cannot be loaded: {type(error).__name__}: {error}"
 
 
 def end_with_parent() -> None:

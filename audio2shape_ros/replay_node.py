@@ -27,7 +27,7 @@ from std_msgs.msg import Header
 from audio2shape_core.audio import SAMPLE_RATE, load_audio
 from audio2shape_core.camera import Camera
 from audio2shape_core.errors import InputError
-from audio2shape_ros.audio_input import TYPES, message_type
+from audio2shape_ros.audio_types import TYPES, message_type
 from audio2shape_ros.images import rgb_to_image
 
 RCLError = rclpy_implementation.RCLError

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -30,6 +29,10 @@ ARGUMENTS = {
     "log_level": ("info", "debug, info, warn, error or fatal."),
     "respawn": ("false", "Start the node again when it ends."),
     "rviz": ("false", "Also start RViz with a view of the result."),
+    "camera_frame": (
+        "camera_optical_frame",
+        "RViz: the camera's frame; without a camera, shapes stand 2 m before it.",
+    ),
 }
 OVERRIDES = {
     "device": "device", "weights_dir": "weights_dir", "frame_id": "output.frame_id", "trigger_mode": "trigger.mode",
@@ -60,14 +63,29 @@ def shape_node(context):
     ]  # fmt: skip
 
 
+def rviz(context):
+    """RViz, and where its view finds the frame in which shapes stand upright as long as there is no camera."""
+    if LaunchConfiguration("rviz").perform(context) != "true":
+        return []
+    camera_frame, frame = (LaunchConfiguration(name).perform(context) for name in ("camera_frame", "frame_id"))
+    facing = ["--z", "2", "--qx", "0.5", "--qy", "0.5", "--qz", "-0.5", "--qw", "0.5"]  # x to the camera, z up
+    return [
+        Node(
+            package="rviz2", executable="rviz2", namespace=LaunchConfiguration("namespace"),
+            arguments=["-d", str(SHARE / "config" / "generate.rviz"), "-f", frame or camera_frame],
+            parameters=[{"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}],
+            remappings=[("image", LaunchConfiguration("image_topic"))],
+        ),
+        Node(
+            package="tf2_ros", executable="static_transform_publisher", name="without_camera",
+            arguments=[*facing, "--frame-id", camera_frame, "--child-frame-id", "audio2shape"],
+        ),
+    ]  # fmt: skip
+
+
 def generate_launch_description():
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, (default, description) in ARGUMENTS.items()
     ]
-    rviz = Node(
-        package="rviz2", executable="rviz2", condition=IfCondition(LaunchConfiguration("rviz")),
-        namespace=LaunchConfiguration("namespace"), arguments=["-d", str(SHARE / "config" / "generate.rviz")],
-        parameters=[{"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}],
-    )  # fmt: skip
-    return LaunchDescription([*arguments, OpaqueFunction(function=shape_node), rviz])
+    return LaunchDescription([*arguments, OpaqueFunction(function=shape_node), OpaqueFunction(function=rviz)])

@@ -106,3 +106,7 @@ def load_slowly(options: ModelOptions) -> FakeModel:
     while not told.with_suffix(".go").exists():
         time.sleep(0.01)
     return FakeModel()
+
+
+def load_without_libraries(options: ModelOptions) -> FakeModel:
+    raise ModuleNotFoundError("No module named 'soundfile'")

@@ -8,7 +8,35 @@ from audio_common_msgs.msg import AudioInfo
 from graph import Camera, generate
 from sensor_msgs.msg import Image
 
-DOCTOR = Path(__file__).parents[2] / "scripts" / "doctor"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+DOCTOR = SCRIPTS / "doctor"
+
+
+def hidden(script: str) -> subprocess.CompletedProcess:
+    """The script where soundfile cannot be imported, as after colcon build without the pip step."""
+    code = f"""
+import runpy, sys
+class Hidden:
+    def find_spec(self, name, *_):
+        if name == "soundfile":
+            raise ModuleNotFoundError("No module named 'soundfile'", name=name)
+sys.meta_path.insert(0, Hidden())
+sys.argv = ["{script}"]
+runpy.run_path("{SCRIPTS / script}", run_name="__main__")
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+
+
+def test_a_missing_library_is_named_with_its_remedy():
+    ran = hidden("doctor")
+    assert ran.returncode == 1
+    assert "MEND  soundfile: No module named 'soundfile': run `pip install" in ran.stdout, ran.stderr
+    for node in ("shape_node", "replay_node"):
+        ran = hidden(node)
+        assert ran.returncode == 1
+        assert "Traceback" not in ran.stderr
+        assert "No module named 'soundfile'" in ran.stderr
+        assert "pip install" in ran.stderr
 
 
 def doctor(*remaps: str) -> tuple[int, list[str]]:

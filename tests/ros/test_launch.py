@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import itertools
 import os
 import signal
 import subprocess
@@ -11,16 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import yaml
 from graph import LATCHED
 from microphone import Microphone
 from rcl_interfaces.srv import GetParameters
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import PointCloud2
 from sounds import RATE, tone
 
 from audio2shape_core.checkpoint import WEIGHTS
+from audio2shape_ros.outputs import OWN_FRAME
 from audio2shape_ros.parameters import BY_NAME
 
 LAUNCH = Path(__file__).parents[2] / "launch"
@@ -111,3 +115,34 @@ def test_the_demo_shows_a_shape(client, tmp_path):
     clouds = client.collect(PointCloud2, "/audio2shape/points", LATCHED)
     with launched("demo.launch.py", f"audio:={tmp_path}/tone.wav", "rviz:=false", "device:=cpu"):
         client.wait_for(lambda: clouds and clouds[-1].width, "the cloud")
+
+
+@needs_launch_ros
+@pytest.mark.parametrize(("frame_id", "fixed"), [("", "lens_optical_frame"), ("map", "map")])
+def test_rviz_looks_where_shapes_stand(frame_id, fixed):
+    """In the camera's frame, and without a camera upright before where it would be."""
+    from launch.utilities import perform_substitutions
+
+    from launch import LaunchContext
+
+    spec = importlib.util.spec_from_file_location("generate_launch", LAUNCH / "generate.launch.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    context = LaunchContext()
+    context.launch_configurations.update(
+        rviz="true", camera_frame="lens_optical_frame", frame_id=frame_id, namespace="", image_topic="image",
+        use_sim_time="false",
+    )  # fmt: skip
+
+    def words(node) -> list[str]:
+        """What the program is given, before what concerns ROS."""
+        performed = (perform_substitutions(context, part) for part in node.cmd[1:])
+        return list(itertools.takewhile(lambda word: word != "--ros-args", performed))
+
+    viewer, transform = map(words, module.rviz(context))
+    assert viewer[viewer.index("-f") + 1] == fixed
+    numbers = {name: float(transform[transform.index(f"--{name}") + 1]) for name in ("z", "qx", "qy", "qz", "qw")}
+    assert (transform[transform.index("--frame-id") + 1], transform[-1]) == ("lens_optical_frame", OWN_FRAME)
+    turn = Rotation.from_quat([numbers[f"q{axis}"] for axis in "xyzw"])
+    front, up = turn.apply([[1, 0, 0], [0, 0, 1]])
+    np.testing.assert_allclose([*front, *up, numbers["z"]], [0, 0, -1, 0, -1, 0, 2], atol=1e-9)

@@ -208,6 +208,13 @@ def test_weights_that_cannot_be_loaded_give_the_reason():
     unarmed.stop()
 
 
+def test_a_missing_library_is_named_with_its_remedy():
+    bare = ModelHandle(fakes.load_without_libraries, options(), print)
+    with pytest.raises(InputError, match="No module named 'soundfile'.*pip install"):
+        bare.start()
+    bare.stop()
+
+
 def test_stop_ends_it_at_once_even_amid_an_endless_step(handle):
     pid, ended = handle.pid, []
 
