@@ -3,7 +3,8 @@
     ~/points, ~/shape                       reliable, latched, depth 1: whoever joins late gets the last shape
     ~/gaussians                             the 3D Gaussians of a refined shape (layout: splats.py), empty for another;
                                             latched too
-    ~/splat_array, ~/gaussian_array         the same for viewers whose messages are installed (splat_viewers.py)
+    ~/splat_array, ~/gaussian_array         the same for viewers whose messages are installed, as long as one listens
+                                            (splat_viewers.py)
     ~/preview                               the cloud as far as it is, while denoising and before refinement, if someone
                                             listens
     ~/detections, ~/markers, TF             where vision_msgs, visualization_msgs, tf2_ros are installed
@@ -15,6 +16,7 @@ Every header.stamp is the end of the audio window. Every frame is the camera's o
 from __future__ import annotations
 
 import importlib
+import threading
 import uuid
 from dataclasses import replace
 
@@ -55,9 +57,12 @@ class Outputs:
 
     def __init__(self, node, settings: Settings) -> None:
         self._node, self._settings = node, settings
-        self._splats = {"gaussians": (PointCloud2, to_splats), **splat_viewers.installed()}
-        latched = {"points": PointCloud2, "shape": ShapeHypothesis}
-        latched |= {name: kind for name, (kind, _) in self._splats.items()}
+        self._viewers = splat_viewers.installed()
+        self._splats: tuple[Header, GaussianArrays] | None = None  # of the latest shape,
+        self._shown: set[str] = set()  # and the viewers' topics that it was published on
+        self._showing = threading.Lock()
+        latched = {"points": PointCloud2, "shape": ShapeHypothesis, "gaussians": PointCloud2}
+        latched |= {name: kind for name, (kind, _) in self._viewers.items()}
         vision, visual = optional("vision_msgs.msg"), optional("visualization_msgs.msg")
         if visual:
             latched["markers"] = visual.MarkerArray
@@ -70,12 +75,10 @@ class Outputs:
             self._add(f"debug/{name}", Float64, 1)
         self._vision, self._visual = vision, visual
         self._previous: float | None = None
-        tf2_ros = optional("tf2_ros")
-        self._buffer = self._broadcaster = None
-        if tf2_ros:
-            self._buffer = tf2_ros.Buffer()
-            self._listener = tf2_ros.TransformListener(self._buffer, node)
-            self._broadcaster = tf2_ros.TransformBroadcaster(node)
+        self._tf2_ros = optional("tf2_ros")
+        self._buffer = self._listener = self._broadcaster = None
+        if settings["output.frame_id"]:
+            self._listen_to_tf()
 
     def _add(self, name: str, kind: type, qos) -> None:
         self._publishers[name] = self._node.create_lifecycle_publisher(kind, f"~/{name}", qos)
@@ -84,9 +87,11 @@ class Outputs:
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = {}
-        if self._buffer is not None:
+        if self._listener is not None:
             self._listener.unregister()
-            self._buffer = None
+        if self._broadcaster is not None:
+            self._node.destroy_publisher(self._broadcaster.pub_tf)
+        self._buffer = self._listener = self._broadcaster = None
 
     def _publish(self, name: str, message) -> None:
         if name in self._publishers:
@@ -108,40 +113,49 @@ class Outputs:
         matrix[:3] *= depth_scale
         return matrix, ShapeHypothesis.SCALE_DEPTH
 
-    def frame_of(self, matrix: np.ndarray, camera_frame: str, stamp: Time) -> tuple[str, np.ndarray]:
-        """The output frame and (4, 4) from canonical to it, given (4, 4) from canonical to the camera.
+    def frame_of(self, matrix: np.ndarray, camera_frame: str, stamp: Time) -> tuple[str, np.ndarray, str]:
+        """The output frame, (4, 4) from canonical to it given (4, 4) from canonical to the camera, and a notice where
+        the frame is not the one that was asked for.
 
-        In the camera's optical frame; from there to output.frame_id where TF knows the way. Without a camera (or the
-        way) the shape stands upright (REP-103: x front, z up) at the origin of output.frame_id.
+        In the camera's optical frame; from there to output.frame_id where TF knows the way. Without a camera the shape
+        stands upright (REP-103: x front, z up) at the origin of output.frame_id.
         """
         target = self._settings["output.frame_id"]
-        if camera_frame and target in ("", camera_frame):
-            return camera_frame, matrix
-        if camera_frame and (to_target := self._look_up(target, camera_frame, stamp)) is not None:
-            return target, to_target @ matrix
-        upright = np.diag([conversions.split_similarity(matrix)[0]] * 3 + [1.0])
-        return target or OWN_FRAME, upright
+        if not camera_frame:
+            return target or OWN_FRAME, np.diag([conversions.split_similarity(matrix)[0]] * 3 + [1.0]), ""
+        if target in ("", camera_frame):
+            return camera_frame, matrix, ""
+        if (to_target := self._look_up(target, camera_frame, stamp)) is not None:
+            return target, to_target @ matrix, ""
+        notice = (
+            f"no transform from {camera_frame} to {target}, so the shape is in {camera_frame}: publish that transform, "
+            "or leave output.frame_id empty"
+        )
+        self._node.get_logger().warning(notice, throttle_duration_sec=10.0)
+        return camera_frame, matrix, notice
+
+    def _listen_to_tf(self) -> None:
+        """Only where it is needed: every message on /tf wakes the node."""
+        if self._tf2_ros and self._buffer is None:
+            self._buffer = self._tf2_ros.Buffer()
+            self._listener = self._tf2_ros.TransformListener(self._buffer, self._node)
 
     def _look_up(self, target: str, source: str, stamp: Time) -> np.ndarray | None:
-        """TF at the stamp, else the latest; None and a warning where there is none."""
+        """TF at the stamp, else the latest; None where there is none."""
+        self._listen_to_tf()
         for when in (stamp, Time()):
             try:
                 found = self._buffer.lookup_transform(target, source, when, timeout=Duration(seconds=0.05))
                 return conversions.matrix_from_transform(found.transform)
             except Exception:  # tf2 raises four kinds, and without tf2_ros there is no buffer
                 continue
-        self._node.get_logger().warning(
-            f"no transform from {source} to {target}: the shape stands at the origin of {target} instead; "
-            "publish that transform, or leave output.frame_id empty for the camera's frame",
-            throttle_duration_sec=10.0,
-        )
         return None
 
     def preview(self, shape: Shape, camera_frame: str, end: float) -> None:
         """An unfinished cloud, at once, for whoever cannot wait."""
         if self.listened("preview"):
             stamp = Time(nanoseconds=round(end * 1e9))
-            frame, matrix = self.frame_of(self.sized(shape, None)[0], camera_frame, stamp)
+            frame, matrix, _ = self.frame_of(self.sized(shape, None)[0], camera_frame, stamp)
             self._publish("preview", self._cloud(Header(stamp=stamp.to_msg(), frame_id=frame), shape, matrix))
 
     @staticmethod
@@ -163,7 +177,7 @@ class Outputs:
             self._publish("detections", self._detections(message))
         if self._visual:
             self._publish("markers", self._markers(message, camera_frame))
-        if self._settings["output.tf"] and self._broadcaster:
+        if self._settings["output.tf"] and self._tf2_ros:
             self._broadcast(message)
         self._debug(request, outcome)
         gaussians = outcome.shape.gaussians
@@ -171,17 +185,27 @@ class Outputs:
         return message, replace(outcome.shape, camera_from_shape=matrix)
 
     def _publish_splats(self, header: Header, gaussians: GaussianArrays) -> None:
-        """Gaussians of the header's frame, for every kind of viewer; none of them too, or they would show those of an
-        earlier shape."""
-        for name, (_, convert) in self._splats.items():
-            self._publish(name, convert(header, gaussians))
+        """Gaussians of the header's frame; none of them too, or viewers would show those of an earlier shape."""
+        self._publish("gaussians", to_splats(header, gaussians))
+        with self._showing:
+            self._splats, self._shown = (header, gaussians), set()
+        self.serve_viewers()
+
+    def serve_viewers(self) -> None:
+        """Publish the latest splats for viewers that listen and have not had them. To be called now and then: their
+        messages take too long to make (a tenth of a second for 8000 Gaussians) to make them for nobody."""
+        with self._showing:
+            for name, (_, convert) in self._viewers.items():
+                if self._splats is not None and name not in self._shown and self.listened(name):
+                    self._publish(name, convert(*self._splats))
+                    self._shown.add(name)
 
     def hypothesis(
         self, request: Request, outcome: Outcome, camera_frame: str, depth_scale: float | None
     ) -> tuple[ShapeHypothesis, np.ndarray]:
         shape, stamp = outcome.shape, Time(nanoseconds=round(request.end * 1e9))
         matrix, scale_source = self.sized(shape, depth_scale)
-        frame, matrix = self.frame_of(matrix, camera_frame, stamp)
+        frame, matrix, notice = self.frame_of(matrix, camera_frame, stamp)
         ranked = sorted(shape.scores.items(), key=lambda item: -item[1])
         message = ShapeHypothesis(
             header=Header(stamp=stamp.to_msg(), frame_id=frame),
@@ -193,7 +217,7 @@ class Outputs:
             confidence=outcome.confidence,
             refined=outcome.refined,
             scale_source=scale_source,
-            notice=outcome.notice,
+            notice="; ".join(filter(None, (outcome.notice, notice))),
             seed=outcome.seed,
             weights_sha256=outcome.weights_sha256,
             device=outcome.device,
@@ -251,6 +275,8 @@ class Outputs:
         return self._visual.MarkerArray(markers=[box, text, ray])
 
     def _broadcast(self, shape: ShapeHypothesis) -> None:
+        if self._broadcaster is None:
+            self._broadcaster = self._tf2_ros.TransformBroadcaster(self._node)
         moved = TransformStamped(header=shape.header, child_frame_id=f"{self._node.get_name()}/shape")
         p = shape.pose.position
         moved.transform.translation = Vector3(x=p.x, y=p.y, z=p.z)

@@ -123,7 +123,7 @@ class ShapeNode(LifecycleNode):
         super().on_activate(state)
         try:
             self.model.wanted = True
-            self.worker = Worker(self._work, tend=self.model.tend)
+            self.worker = Worker(self._work, tend=self._tend)
             self._trigger = Trigger(self.settings)
             self.camera = CameraInput(self, self.settings, self._camera_group)
             self.audio = AudioInput(self, self.settings, self._audio_group, self._on_sound)
@@ -283,10 +283,15 @@ class ShapeNode(LifecycleNode):
         message, placed = outputs.publish(job.request, outcome, camera_frame, scale)
         self.latest = message, placed
         latency = 1000 * (time.monotonic() - job.request.received)
-        self.pipeline.finished(latency, self.settings["latency.budget_ms"], outcome.notice)
+        self.pipeline.finished(latency, self.settings["latency.budget_ms"], message.notice)
         label = f"{message.labels[0]} ({message.confidence:.0%})"
         self.get_logger().info(f"{label}, {message.cloud.width} points, {latency:.0f} ms")
         return message
+
+    def _tend(self) -> None:
+        """In the worker thread, between two shapes."""
+        self.model.tend()
+        self._outputs.serve_viewers()
 
     def _camera_frame(self) -> str:
         camera = self.camera

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hours of sound in minutes of patience: does the node keep its memory, and does it hear every message?
+"""Minutes of sound, in real time: does the node keep its memory, and does it hear every message?
 
     .venv/bin/python scripts/ros_workspace.py -- python benchmarks/ros_soak.py --minutes 10 --json out/ros-soak.json
 

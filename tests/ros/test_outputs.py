@@ -17,6 +17,7 @@ from audio2shape_ros import conversions
 from audio2shape_ros.outputs import OWN_FRAME, Outputs
 from audio2shape_ros.parameters import TABLE, Settings
 from audio2shape_ros.requests import GaussianArrays, Outcome, Request
+from audio2shape_ros.splats import NONE
 
 CAMERA = "camera_optical_frame"
 # Two metres before a level camera, facing it, half a metre a unit: canonical x (front) is -z, z (up) is -y.
@@ -42,7 +43,7 @@ def outputs():
 
 def place(outputs, camera_frame=CAMERA, **settings):
     outputs.settings.update({name.replace("__", "."): value for name, value in settings.items()})
-    frame, matrix = outputs.frame_of(outputs.sized(SHAPE, None)[0], camera_frame, Time())
+    frame, matrix, _ = outputs.frame_of(outputs.sized(SHAPE, None)[0], camera_frame, Time())
     return frame, conversions.transform(matrix, POINTS)
 
 
@@ -65,10 +66,17 @@ def test_known_size_keeps_the_picture(outputs):
     np.testing.assert_allclose(twice[:, :2] / twice[:, 2:], usual[:, :2] / usual[:, 2:], atol=1e-6)
 
 
-def test_no_way_to_the_target_frame_stands_at_its_origin(outputs):
-    frame, points = place(outputs, output__frame_id="map")
+def test_without_a_camera_it_stands_at_the_origin_of_the_target_frame(outputs):
+    frame, points = place(outputs, camera_frame="", output__frame_id="map")
     assert frame == "map"
     np.testing.assert_allclose(points, 0.5 * POINTS, atol=1e-6)
+
+
+def test_no_way_to_the_target_frame_leaves_it_where_the_camera_sees_it_and_says_so(outputs):
+    frame, points = place(outputs, output__frame_id="map")
+    assert frame == CAMERA
+    np.testing.assert_allclose(points[1], [0.2, -0.1, 1.5], atol=1e-6)
+    assert "no transform from camera_optical_frame to map" in outputs.frame_of(BEFORE_CAMERA, CAMERA, Time())[2]
 
 
 def test_tf_carries_it_to_the_target_frame_and_falls_back_to_the_latest(outputs):
@@ -86,8 +94,8 @@ def test_tf_carries_it_to_the_target_frame_and_falls_back_to_the_latest(outputs)
     outputs._buffer = SimpleNamespace(lookup_transform=lookup_transform)
     outputs._listener = SimpleNamespace(unregister=lambda: None)
     outputs.settings.update({"output.frame_id": "map"})
-    frame, matrix = outputs.frame_of(BEFORE_CAMERA, CAMERA, Time(nanoseconds=5))
-    assert frame == "map"
+    frame, matrix, notice = outputs.frame_of(BEFORE_CAMERA, CAMERA, Time(nanoseconds=5))
+    assert (frame, notice) == ("map", "")
     assert asked == [("map", CAMERA, 5), ("map", CAMERA, 0)]
     np.testing.assert_allclose(matrix[:3, 3], [10, 0, 2])
 
@@ -120,6 +128,23 @@ def test_markers_show_box_and_label(outputs):
     assert label.text == "dog 90%"
     assert (ray.action, ray.points) == (ray.ADD, [Point(), box.pose.position])
     assert outputs._markers(record(), "").markers[2].action == ray.DELETE  # no camera, no line of sight
+
+
+def test_viewers_get_splats_when_they_listen(outputs):
+    published, listening = [], set()
+    outputs._publish = lambda name, message: published.append((name, message))
+    outputs.listened = listening.__contains__
+    outputs._viewers = {"viewer": (object, lambda header, gaussians: len(gaussians.means))}
+    outputs.serve_viewers()  # before there is any shape
+    gaussians = GaussianArrays(*(np.ones(size, np.float32) for size in ((3, 3), (3, 4), (3, 3), (3,), (3, 3))))
+    outputs._publish_splats(Header(), gaussians)
+    assert [name for name, _ in published] == ["gaussians"]
+    listening.add("viewer")  # late
+    outputs.serve_viewers()
+    outputs.serve_viewers()
+    assert published[1:] == [("viewer", 3)]
+    outputs._publish_splats(Header(), NONE)
+    assert published[3:] == [("viewer", 0)]
 
 
 def test_splats_are_those_of_the_latest_shape(outputs):
