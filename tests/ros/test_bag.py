@@ -83,10 +83,12 @@ def test_the_bag_holds_what_was_sent(bag, types):
     assert np.abs(pcm[: RATE // 2]).max() < 100
 
 
-def test_one_bag_and_one_seed_give_one_cloud(bag, start, client):
+@pytest.mark.parametrize("load", ["load", None], ids=["fake model", "real model, untrained"])
+def test_one_bag_and_one_seed_give_one_cloud(bag, start, client, load):
     onset = {"trigger.mode": "onset", "trigger.listen_s": 1.0, "trigger.period_s": 0.1, "diffusion.seed": 7}
-    process = start(parameters=onset)
+    process = start(parameters=onset, load=load)
     client.wait_for(lambda: client.state() == "active", "the active state")
+    client.wait_for(lambda: diagnostics(client)["model"].message != "loading", "the model")
     shapes = client.collect(ShapeHypothesis, "/audio2shape/shape", 10)
     for played in (1, 2):
         play(client, bag)
@@ -103,4 +105,4 @@ def test_one_bag_and_one_seed_give_one_cloud(bag, start, client):
     client.wait_for(lambda: len(shapes) == 6, "shapes of another seed", 20)
     assert bytes(shapes[4].cloud.data) != bytes(early.cloud.data)
     assert values(diagnostics(client)["audio input"])["stamps"] == "header"
-    assert process.alive()
+    assert process.stop() == 0
