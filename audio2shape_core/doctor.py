@@ -36,8 +36,8 @@ def remedy(error: ImportError) -> str:
     """What to do about a library that cannot be imported."""
     if isinstance(error, ModuleNotFoundError):
         return f"run `pip install -c constraints.txt .` in the source folder, with {sys.executable}"
-    if "libGL" in str(error) or "libg" in str(error):
-        return "OpenCV needs libraries of the system: sudo apt install libgl1 libglib2.0-0"
+    if "cannot open shared object file" in str(error):
+        return "it needs a library of the system; OpenCV's are `sudo apt install libgl1 libglib2.0-0`"
     return f"it is there, but broken: pip install --force-reinstall -c constraints.txt . with {sys.executable}"
 
 
