@@ -176,11 +176,6 @@ class AudioRing:
         """How many samples are held, at most `capacity`."""
         return self._held
 
-    @property
-    def end(self) -> float:
-        """When the newest sample ended, seconds."""
-        return self._end
-
     def append(self, samples: np.ndarray, end: float) -> float:
         """Add samples (S,) of which the last ended at time `end`, seconds.
 

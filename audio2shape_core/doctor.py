@@ -32,13 +32,13 @@ class Finding:
     text: str
 
 
-def remedy(error: ImportError) -> str:
+def remedy(error: ImportError | OSError) -> str:
     """What to do about a library that cannot be imported."""
     if isinstance(error, ModuleNotFoundError):
-        return f"run `pip install -c constraints.txt .` in the source folder, with {sys.executable}"
-    if "cannot open shared object file" in str(error):
-        return "it needs a library of the system; OpenCV's are `sudo apt install libgl1 libglib2.0-0`"
-    return f"it is there, but broken: pip install --force-reinstall -c constraints.txt . with {sys.executable}"
+        if (error.name or "").split(".")[0] in NEEDED:
+            return f"run `pip install -c constraints.txt .` in the source folder, with {sys.executable}"
+        return "source the ROS distribution, run `colcon build` and source install/setup.bash"
+    return "a library of the system is missing: sudo apt install libgl1 libglib2.0-0 libsndfile1"
 
 
 def unusable(names: tuple[str, ...]) -> Iterator[Finding]:
@@ -46,7 +46,7 @@ def unusable(names: tuple[str, ...]) -> Iterator[Finding]:
     for name in names:
         try:
             importlib.import_module(name)
-        except ImportError as error:
+        except (ImportError, OSError) as error:
             yield Finding("mend", name, f"{error}: {remedy(error)}")
 
 

@@ -35,7 +35,8 @@ JUMP_S = 1.0  # the stream went elsewhere, for instance a bag that started again
 QUEUE = 1200  # messages: the ring at 100 Hz, so that a pause of the node loses none that the sender still has
 MP3_SUSPICIONS = 3  # messages in a row that start like MP3; PCM does so by chance now and then
 CLIPPED = 0.01  # share of a message's samples at the very top of the scale, beyond which it was clipped
-RATE_OVER_S = 2.0  # shortest time over which the samples that arrive are counted
+RATE_OVER_S = 5.0  # time over which the samples that arrive are counted,
+SETTLE_S = 1.0  # beginning so long after an interruption, when what was held up has come
 SILENT_DBFS = -100.0  # below the noise of any microphone that is on
 MP3_CODINGS = ("mp3", "mpeg")
 
@@ -59,16 +60,20 @@ class AudioStatus:
     last_sound: float = 0.0  # that was not digital silence
     error: str = ""
     coding: str = field(default="", repr=False)  # as audio_info tells it
-    arrivals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=400), repr=False)
+    arrivals: deque[tuple[float, int]] = field(default_factory=deque, repr=False)  # of RATE_OVER_S
+    settled: float = field(default=float("-inf"), repr=False)  # when they may be counted from
 
-    def heard(self, mono: np.ndarray, rate: int, lost: bool, end: float) -> None:
+    def heard(self, mono: np.ndarray, rate: int, end: float, *, lost: bool, interrupted: bool) -> None:
         """Note the (S,) samples of a message that was understood; `end`: when the last of them sounded."""
         now = time.monotonic()
-        if rate != self.sample_rate:
+        if rate != self.sample_rate or interrupted:
             self.arrivals.clear()
-        if not self.arrivals:
+            self.settled = end + SETTLE_S
             self.last_sound = now  # what has only begun is not silent yet
-        self.arrivals.append((end, len(mono)))
+        if end >= self.settled:
+            self.arrivals.append((end, len(mono)))
+        while len(self.arrivals) > 1 and end - self.arrivals[1][0] >= RATE_OVER_S:
+            self.arrivals.popleft()
         self.sample_rate, self.error = rate, ""
         if np.count_nonzero(np.abs(mono) >= 0.999) > CLIPPED * len(mono):
             self.clipped, self.last_clip = self.clipped + 1, now
@@ -99,9 +104,9 @@ class AudioInput:
         self._stream: PcmStream | Mp3Stream | None = None
         self._batch_start: float | None = None  # of the first message that waits to be decoded
         self._suspicions = 0
-        self._pause_s = 0.0  # before the message at hand
         self._losses = Losses()
         self._closed = False
+        self._publishers: set[bytes] = set()  # their endpoints' ids
         self.ring: AudioRing | None = None
         self.status = AudioStatus()
         self._infos = []
@@ -139,6 +144,7 @@ class AudioInput:
         wanted, asked_qos = self._settings["audio.type"], self._settings["audio.qos"]
         topic = self._node.resolve_topic_name("audio")
         publishers = self._node.get_publishers_info_by_topic(topic)
+        self._meet({bytes(p.endpoint_gid) for p in publishers})
         kinds = [wanted] if wanted != "auto" else list(TYPES)
         offered = [(k, [p for p in publishers if p.topic_type == f"audio_common_msgs/msg/{TYPES[k]}"]) for k in kinds]
         kind, matching = next(((k, found) for k, found in offered if found), (wanted, []))
@@ -178,14 +184,20 @@ class AudioInput:
         self.status.kind, self.status.reliability = TYPES[kind], "reliable" if reliable else "best effort"
         self._node.get_logger().info(f"listening to {topic}: {TYPES[kind]}, {self.status.reliability}")
 
+    def _meet(self, publishers: set[bytes]) -> None:
+        """Half a frame of a publisher that left does not belong before the next one's sound."""
+        with self._lock:
+            if publishers - self._publishers and isinstance(self._stream, PcmStream):
+                self._stream.rest = b""
+            self._publishers = publishers
+
     def _guard(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
         """A message that cannot be used is counted and explained; it never ends the node."""
 
         def callback(message: Any) -> None:
             with self._lock:
-                now = time.monotonic()
                 self.status.messages += 1
-                self._pause_s, self.status.last_message = now - self.status.last_message, now
+                self.status.last_message = time.monotonic()
                 try:
                     handle(message)
                 except InputError as error:
@@ -245,17 +257,9 @@ class AudioInput:
             told = self._info or PcmFormat(s["audio.sample_rate"], s["audio.channels"], s["audio.sample_format"])
             if not isinstance(self._stream, PcmStream) or self._stream.format != told:
                 self._stream = PcmStream(told, self._stream.rest if isinstance(self._stream, PcmStream) else b"")
-            if self._interrupted(start):  # what is left of a frame belongs to another
-                self._stream.rest = b""
             frames, rate = self._stream.feed(data), told.sample_rate
             self.status.format = str(told)
         self._frames(frames, rate, start)
-
-    def _interrupted(self, start: float | None) -> bool:
-        """Whether the message that sounds from `start` does not follow the one before it."""
-        if start and self.ring is not None and len(self.ring):
-            return abs(start - self.ring.end) > GAP_S
-        return self._pause_s > JUMP_S
 
     def _is_mp3(self, data: bytes) -> bool:
         """By what audio_info says, else by what the messages look like. Raises InputError for another coding."""
@@ -289,9 +293,7 @@ class AudioInput:
             self.ring.append(mono, end)
         punctual = bool(start) and not isinstance(self._stream, Mp3Stream)  # MP3 comes in frames of its own length
         lost = punctual and self._losses.lost(start, len(mono) / rate)
-        if abs(gap) > GAP_S:
-            lost, self._losses = True, Losses()
-            if start:  # otherwise what is late may still come, all at once
-                self.status.arrivals.clear()
-        self.status.heard(mono, rate, lost, end)
+        if interrupted := abs(gap) > GAP_S:
+            self._losses = Losses()
+        self.status.heard(mono, rate, end, lost=lost or interrupted, interrupted=interrupted)
         self._on_sound(mono, rate, end)

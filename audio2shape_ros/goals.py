@@ -58,12 +58,12 @@ def code_of(error: BaseException) -> tuple[int, str]:
 
 @dataclass(eq=False)
 class Goal:
-    """An accepted goal. job: None until it is `prepared`, and where `refusal` says why there cannot be one."""
+    """An accepted goal. job: of the sound at its acceptance; None where a file is to be read in its turn, and where
+    `refusal` says why there cannot be one."""
 
     handle: ServerGoalHandle
     accepted: float = field(default_factory=time.monotonic)
     cancelled: threading.Event = field(default_factory=threading.Event)
-    prepared: threading.Event = field(default_factory=threading.Event)
     cancel_asked: bool = False  # by the client
     job: Job | None = None
     refusal: Exception | None = None
@@ -73,7 +73,13 @@ class Goal:
         return self.cancelled.is_set() or self.handle.is_cancel_requested or self.late()
 
     def late(self) -> bool:
-        return bool(self.job and self.job.request.deadline and time.monotonic() > self.job.request.deadline)
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    @property
+    def deadline(self) -> float | None:
+        """time.monotonic() by which there must be a shape."""
+        allowed_s = self.handle.request.deadline_s
+        return self.accepted + allowed_s if allowed_s > 0 else None
 
 
 class Goals:
@@ -117,8 +123,12 @@ class Goals:
         return CancelResponse.ACCEPT
 
     def _on_accepted(self, handle: ServerGoalHandle) -> None:
-        """Give the goal its place first: preparing it may take as long as reading a file does."""
         goal, policy = Goal(handle), self._node.settings["goal_policy"]
+        try:
+            if not handle.request.audio_uri:
+                goal.job = self._job(goal)
+        except Exception as error:
+            goal.refusal = error
         with self._lock:
             if policy == "preempt":
                 for older in self._known.values():
@@ -131,14 +141,7 @@ class Goals:
                 self._line.append(goal)
             else:  # both were accepted before either had its place
                 goal.refusal = Busy("another goal runs (goal_policy is reject)")
-        at_once = first or goal.refusal is not None
-        try:
-            if goal.refusal is None:
-                goal.job = self._job(goal)
-        except Exception as error:
-            goal.refusal = error
-        goal.prepared.set()
-        if at_once:
+        if first or policy == "reject":
             start(goal)
 
     def _job(self, goal: Goal) -> Job:
@@ -157,7 +160,7 @@ class Goals:
             waveform=load_audio(local_path(asked.audio_uri)) if asked.audio_uri else None,
             window_s=asked.window_s or None, seed=asked.seed, steps=asked.steps or None,
             num_points=asked.num_points or None, refine=asked.refine_with_camera, progress=progress,
-            deadline=goal.accepted + asked.deadline_s if asked.deadline_s > 0 else None, cancelled=goal.cancelled,
+            deadline=goal.deadline, cancelled=goal.cancelled,
         )  # fmt: skip
 
     def _execute(self, handle: ServerGoalHandle) -> GenerateShape.Result:
@@ -188,12 +191,11 @@ class Goals:
         return goal.handle.is_cancel_requested
 
     def _run(self, goal: Goal) -> ShapeHypothesis:
-        goal.prepared.wait()
         if goal.refusal is not None:
             raise goal.refusal
         if goal.over():
             raise DeadlineMissed if goal.late() else Cancelled
-        future = self._node.submit(goal.job, asked=True)
+        future = self._node.submit(goal.job or self._job(goal), asked=True)
         while not wait([future], timeout=POLL_S).done:
             if goal.handle.is_cancel_requested:  # since before the goal was known
                 goal.cancelled.set()

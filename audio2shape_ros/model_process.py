@@ -56,7 +56,7 @@ def why(error: Exception) -> str:
     """Why the model cannot be loaded, and how to mend it where that is known."""
     if isinstance(error, InputError):
         return str(error)
-    if isinstance(error, ImportError):
+    if isinstance(error, (ImportError, OSError)):
         return f"{error}: {remedy(error)}"
     return f"the model cannot be loaded: {type(error).__name__}: {error}"
 

@@ -196,9 +196,14 @@ class Outputs:
         messages take too long to make (a tenth of a second for 8000 Gaussians) to make them for nobody."""
         with self._showing:
             for name, (_, convert) in self._viewers.items():
-                if self._splats is not None and name not in self._shown and self.listened(name):
+                if self._splats is None or name in self._shown or not self.listened(name):
+                    continue
+                self._shown.add(name)
+                try:
                     self._publish(name, convert(*self._splats))
-                    self._shown.add(name)
+                except Exception as error:  # its messages are not those known here
+                    told = f"no splats on ~/{name}: {type(error).__name__}: {error}"
+                    self._node.get_logger().error(told, throttle_duration_sec=10.0)
 
     def hypothesis(
         self, request: Request, outcome: Outcome, camera_frame: str, depth_scale: float | None

@@ -12,6 +12,6 @@ def run(module: str) -> None:
     """Run `main` of audio2shape_ros.<module>. Python libraries come from pip, which colcon does not see to."""
     try:
         main = importlib.import_module(f"audio2shape_ros.{module}").main
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         sys.exit(f"{module}: {error}: {remedy(error)}; `ros2 run audio2shape_ros doctor` lists all that is missing")
     main()

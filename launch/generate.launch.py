@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -65,7 +66,7 @@ def shape_node(context):
 
 def rviz(context):
     """RViz, and where its view finds the frame in which shapes stand upright as long as there is no camera."""
-    if LaunchConfiguration("rviz").perform(context) != "true":
+    if not IfCondition(LaunchConfiguration("rviz")).evaluate(context):
         return []
     camera_frame, frame = (LaunchConfiguration(name).perform(context) for name in ("camera_frame", "frame_id"))
     facing = ["--z", "2", "--qx", "0.5", "--qy", "0.5", "--qz", "-0.5", "--qw", "0.5"]  # x to the camera, z up

@@ -109,4 +109,4 @@ def load_slowly(options: ModelOptions) -> FakeModel:
 
 
 def load_without_libraries(options: ModelOptions) -> FakeModel:
-    raise ModuleNotFoundError("No module named 'soundfile'")
+    raise ModuleNotFoundError("No module named 'soundfile'", name="soundfile")

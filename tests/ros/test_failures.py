@@ -13,6 +13,7 @@ from audio2shape_ros.msg import ShapeHypothesis
 from audio_common_msgs.msg import AudioData, AudioInfo
 from diagnostic_msgs.msg import DiagnosticStatus
 from graph import LATCHED, NODE, Camera, diagnostics, generate, gone, hearing, model_pid, values
+from malformed import Complaints
 from microphone import Microphone
 from rclpy.action import ActionClient
 from sounds import RATE, pcm16, tone
@@ -89,6 +90,30 @@ def test_a_publisher_that_starts_again_is_heard_again(client, process, microphon
     again.stop()
     microphone.start()
     client.wait_for(lambda: hearing(client), "the first one again")
+
+
+def test_a_microphone_without_stamps_may_pause_too(client, start):
+    """What it sends afterwards is not counted against the time that it was away."""
+    start(remaps={"__ns": "/unstamped"})
+    data, sound = client.node.create_publisher(AudioData, "/unstamped/audio", 200), pcm16(tone(0.02))
+    due = time.monotonic()
+
+    def speak():  # late on a busy machine, but everything
+        nonlocal due
+        while due <= time.monotonic():
+            data.publish(AudioData(data=sound))
+            due += 0.02
+
+    timer = client.node.create_timer(0.02, speak)
+    client.wait_for(lambda: hearing(client, "/unstamped/audio2shape"), "sound")
+    timer.cancel()
+    time.sleep(2.0)
+    due = time.monotonic()
+    complaints = Complaints(client, "audio input", "/unstamped/audio2shape")
+    timer.reset()
+    time.sleep(9.0)
+    client.node.destroy_timer(timer)
+    assert not [told for told in complaints() if "arrive a second" in told]
 
 
 def test_lost_muted_and_mislabelled_sound_is_noticed(client, process, microphone):

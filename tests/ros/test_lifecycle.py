@@ -40,7 +40,7 @@ def test_every_transition_twice_round(start, client):
 
 
 def test_a_failed_activation_leaves_nothing_running(start, client):
-    override = {"qos_overrides./image.subscription.reliability": "sometimes"}
+    override = {"qos_overrides./depth.subscription.reliability": "sometimes"}
     process = start(parameters={"autostart": False, **override}, remaps={"__node": "failing"})
     assert client.change_state(CONFIGURE, "/failing")
     pid = model_pid(client, "/failing")
@@ -48,7 +48,8 @@ def test_a_failed_activation_leaves_nothing_running(start, client):
     assert client.state("/failing") == "inactive"
     assert gone(pid, 2)
     assert "sometimes" in process.said()
-    assert not client.node.get_publishers_info_by_topic("/image")
+    images = client.node.get_subscriptions_info_by_topic("/image")
+    assert not any(subscriber.node_name == "failing" for subscriber in images)
     assert client.change_state(CLEANUP, "/failing")
     assert process.stop() == 0
 
