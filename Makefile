@@ -29,7 +29,7 @@ help: ## list what can be made
 setup: .venv/.core ## create .venv with the command line tool in it
 
 demo: setup ## a real recording becomes a shape: out/shape.ply, out/shape.png, out/shape.json
-	$(BIN)/audio2shape generate $(ASSETS)/guitar.ogg --image $(ASSETS)/guitar.png --fx 343.1 --fy 343.1 --view 70 48 --seed 0 \
+	$(BIN)/audio2shape generate $(ASSETS)/guitar.ogg --image $(ASSETS)/guitar.png --fx 343.1 --fy 343.1 --view 70 48 --seed 5 \
 	  --output out/shape.ply --preview out/shape.png --json out/shape.json
 
 ros-setup: setup .venv/.ros

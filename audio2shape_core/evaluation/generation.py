@@ -58,7 +58,7 @@ def imagine_all(model: AudioToShape, heard: list[tuple[Item, Heard]], seed: int 
     """One cloud a recording, drawn in batches with one stream of noise."""
     generator = torch.Generator().manual_seed(seed)
     out = []
-    for start in tqdm(range(0, len(heard), BATCH), "imagining"):
+    for start in tqdm(range(0, len(heard), BATCH), "imagining", disable=len(heard) <= BATCH):
         part = heard[start : start + BATCH]
         points, colors = model.draw(torch.stack([h.context for _, h in part]), generator)
         for (item, h), cloud, color in zip(part, points, colors):
