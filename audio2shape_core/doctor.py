@@ -32,6 +32,13 @@ class Finding:
     text: str
 
 
+def of_a_library(error: Exception) -> bool:
+    """Whether it says that a library, of Python or of the system, cannot be loaded."""
+    if isinstance(error, OSError):
+        return any(words in str(error) for words in ("load library", "shared object"))
+    return isinstance(error, ImportError)
+
+
 def remedy(error: ImportError | OSError) -> str:
     """What to do about a library that cannot be imported."""
     if isinstance(error, ModuleNotFoundError):

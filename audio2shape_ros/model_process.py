@@ -20,7 +20,7 @@ from collections.abc import Callable
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
-from audio2shape_core.doctor import remedy
+from audio2shape_core.doctor import of_a_library, remedy
 from audio2shape_core.errors import Cancelled, InputError
 from audio2shape_ros.generation import beyond_repair, describe, make_shape, save_shape, warm_up
 from audio2shape_ros.requests import DeadlineMissed, ModelOptions, OutOfMemory, Request
@@ -56,7 +56,7 @@ def why(error: Exception) -> str:
     """Why the model cannot be loaded, and how to mend it where that is known."""
     if isinstance(error, InputError):
         return str(error)
-    if isinstance(error, (ImportError, OSError)):
+    if of_a_library(error):
         return f"{error}: {remedy(error)}"
     return f"the model cannot be loaded: {type(error).__name__}: {error}"
 

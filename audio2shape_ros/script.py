@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from audio2shape_core.doctor import remedy
+from audio2shape_core.doctor import of_a_library, remedy
 
 
 def run(module: str) -> None:
@@ -13,5 +13,7 @@ def run(module: str) -> None:
     try:
         main = importlib.import_module(f"audio2shape_ros.{module}").main
     except (ImportError, OSError) as error:
+        if not of_a_library(error):
+            raise
         sys.exit(f"{module}: {error}: {remedy(error)}; `ros2 run audio2shape_ros doctor` lists all that is missing")
     main()

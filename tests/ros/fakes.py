@@ -110,3 +110,11 @@ def load_slowly(options: ModelOptions) -> FakeModel:
 
 def load_without_libraries(options: ModelOptions) -> FakeModel:
     raise ModuleNotFoundError("No module named 'soundfile'", name="soundfile")
+
+
+def load_without_system_libraries(options: ModelOptions) -> FakeModel:
+    raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+
+
+def load_from_a_broken_disk(options: ModelOptions) -> FakeModel:
+    raise OSError(5, "Input/output error")

@@ -208,9 +208,17 @@ def test_weights_that_cannot_be_loaded_give_the_reason():
     unarmed.stop()
 
 
-def test_a_missing_library_is_named_with_its_remedy():
-    bare = ModelHandle(fakes.load_without_libraries, options(), print)
-    with pytest.raises(InputError, match="No module named 'soundfile'.*pip install"):
+@pytest.mark.parametrize(
+    ("load", "told"),
+    [
+        (fakes.load_without_libraries, "No module named 'soundfile'.*pip install"),
+        (fakes.load_without_system_libraries, "libGL.so.1.*apt install libgl1"),
+        (fakes.load_from_a_broken_disk, "^the model cannot be loaded: OSError: .*Input/output error$"),
+    ],
+)
+def test_what_cannot_be_loaded_is_named_with_its_remedy(load, told):
+    bare = ModelHandle(load, options(), print)
+    with pytest.raises(InputError, match=told):
         bare.start()
     bare.stop()
 
