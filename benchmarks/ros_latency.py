@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 RATE, CHUNK_S = 16_000, 0.02
-LISTEN_S = 1.5
+LISTEN_S = 2.0
 BUSY_S = 15.0
 LARGE = 32_768
 GIVE_UP_S = 1200.0  # importing torch and compiling on a busy machine
