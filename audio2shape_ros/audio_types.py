@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
+
+from audio2shape_ros.optional import optional
 
 TYPES = {"audio_data_stamped": "AudioDataStamped", "audio_stamped": "AudioStamped", "audio_data": "AudioData"}
 
@@ -11,11 +12,7 @@ TYPES = {"audio_data_stamped": "AudioDataStamped", "audio_stamped": "AudioStampe
 def message_type(kind: str) -> Any | None:
     """The class behind audio.type, or None where the installed audio_common_msgs lacks it. Two packages share that
     name, with different messages, so nothing is imported by name before it is known to be there."""
-    try:
-        messages = importlib.import_module("audio_common_msgs.msg")
-    except ImportError:
-        return None
-    return getattr(messages, TYPES[kind], None)
+    return optional("audio_common_msgs.msg", TYPES[kind])
 
 
 def ros_drivers_family() -> bool:

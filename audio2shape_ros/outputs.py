@@ -15,7 +15,6 @@ Every header.stamp is the end of the audio window. Every frame is the camera's o
 
 from __future__ import annotations
 
-import importlib
 import threading
 import uuid
 from dataclasses import replace
@@ -32,20 +31,13 @@ from audio2shape_core.shape import Shape
 from audio2shape_ros import conversions, splat_viewers
 from audio2shape_ros.images import rgb_to_image
 from audio2shape_ros.msg import ShapeHypothesis
+from audio2shape_ros.optional import optional
 from audio2shape_ros.parameters import Settings
 from audio2shape_ros.requests import GaussianArrays, Outcome, Request
 from audio2shape_ros.splats import NONE, carry, to_splats
 
 OWN_FRAME = "audio2shape"  # without any camera: upright at the origin of a frame of its own
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-def optional(module: str):
-    """An optional ROS package's module, or None."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        return None
 
 
 def to_time(seconds: float):

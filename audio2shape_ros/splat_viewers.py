@@ -10,7 +10,6 @@ harmonic here as well.
 from __future__ import annotations
 
 import array
-import importlib
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +17,7 @@ from scipy.spatial.transform import Rotation
 from scipy.special import expit
 from std_msgs.msg import Header
 
+from audio2shape_ros.optional import optional
 from audio2shape_ros.requests import GaussianArrays
 from audio2shape_ros.splats import harmonics
 
@@ -32,13 +32,8 @@ def installed() -> dict[str, tuple[type, Callable[[Header, GaussianArrays], obje
         "splat_array": ("gsplat_msgs", "SplatArray", to_splat_array),
         "gaussian_array": ("gaussian_interface", "GaussianArray", to_gaussian_array),
     }
-    found = {}
-    for topic, (package, name, convert) in known.items():
-        try:
-            found[topic] = getattr(importlib.import_module(f"{package}.msg"), name), convert
-        except (ImportError, AttributeError):
-            continue
-    return found
+    found = {topic: (optional(f"{package}.msg", name), convert) for topic, (package, name, convert) in known.items()}
+    return {topic: viewer for topic, viewer in found.items() if viewer[0] is not None}
 
 
 def opacity_bytes(gaussians: GaussianArrays) -> list[int]:

@@ -23,6 +23,7 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 START_S = 180.0  # importing torch on a busy machine
+MATCH_S = 0.5  # until a publisher knows of a new subscription: it sends what is not latched to those it knows
 BUILT = importlib.util.find_spec("rclpy") is not None and importlib.util.find_spec("audio_common_msgs") is not None
 if not BUILT:
     collect_ignore = [path for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_built.py"]
@@ -143,6 +144,7 @@ class Client:
         """A list that fills with the messages of a topic."""
         messages: list = []
         self.node.create_subscription(kind, topic, messages.append, qos)
+        time.sleep(MATCH_S)
         return messages
 
     def call(self, kind: type, name: str, request, seconds: float = START_S):
