@@ -32,11 +32,14 @@ class Finding:
     text: str
 
 
+def of_the_system(error: Exception) -> bool:
+    """Whether it says that a library of the system is missing."""
+    return any(words in str(error) for words in ("load library", "shared object"))
+
+
 def of_a_library(error: Exception) -> bool:
     """Whether it says that a library, of Python or of the system, cannot be loaded."""
-    if isinstance(error, OSError):
-        return any(words in str(error) for words in ("load library", "shared object"))
-    return isinstance(error, ImportError)
+    return isinstance(error, ImportError) or isinstance(error, OSError) and of_the_system(error)
 
 
 def remedy(error: ImportError | OSError) -> str:
@@ -45,7 +48,9 @@ def remedy(error: ImportError | OSError) -> str:
         if (error.name or "").split(".")[0] in NEEDED:
             return f"run `pip install -c constraints.txt .` in the source folder, with {sys.executable}"
         return "source the ROS distribution, run `colcon build` and source install/setup.bash"
-    return "a library of the system is missing: sudo apt install libgl1 libglib2.0-0 libsndfile1"
+    if of_the_system(error):
+        return "a library of the system is missing: sudo apt install libgl1 libglib2.0-0 libsndfile1"
+    return f"it is there, but broken: pip install --force-reinstall -c constraints.txt . with {sys.executable}"
 
 
 def unusable(names: tuple[str, ...]) -> Iterator[Finding]:

@@ -116,5 +116,9 @@ def load_without_system_libraries(options: ModelOptions) -> FakeModel:
     raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
 
 
+def load_with_a_broken_library(options: ModelOptions) -> FakeModel:
+    raise ImportError("cannot import name 'logsumexp' from 'scipy.special'", name="scipy.special")
+
+
 def load_from_a_broken_disk(options: ModelOptions) -> FakeModel:
     raise OSError(5, "Input/output error")

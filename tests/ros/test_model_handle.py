@@ -213,6 +213,7 @@ def test_weights_that_cannot_be_loaded_give_the_reason():
     [
         (fakes.load_without_libraries, "No module named 'soundfile'.*pip install"),
         (fakes.load_without_system_libraries, "libGL.so.1.*apt install libgl1"),
+        (fakes.load_with_a_broken_library, "cannot import name.*--force-reinstall"),
         (fakes.load_from_a_broken_disk, "^the model cannot be loaded: OSError: .*Input/output error$"),
     ],
 )
