@@ -37,5 +37,5 @@ setup(
         "view": ["viser>=1.1"],
         "test": ["pytest", "hypothesis", "scikit-learn", "pot", "trimesh", "plyfile", "rosbags"],
     },
-    entry_points={"console_scripts": ["audio2shape = audio2shape_core.cli:main"]},
+    entry_points={"console_scripts": ["audio2shape = audio2shape_core.cli.main:main"]},
 )

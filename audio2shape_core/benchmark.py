@@ -13,7 +13,8 @@ import numpy as np
 
 from audio2shape_core.camera import Camera
 from audio2shape_core.pipeline import AudioToShape
-from audio2shape_core.refinement import Gaussians, refine, render
+from audio2shape_core.refinement import refine
+from audio2shape_core.splatting import Gaussians, render
 
 SAMPLE_RATE = 16_000
 RUNS = 15

@@ -91,7 +91,7 @@ def examine(weights: str | None) -> Iterator[Finding]:
     free_gb = int(os.sysconf("SC_AVPHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE") / 2**30
     enough = free_gb > 1.5
     yield Finding("ok" if enough else "mend", "memory", f"{free_gb:.1f} GB free{'' if enough else ', expected 1.5'}")
-    cache = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent)
+    cache = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "splatting")
     if not os.access(cache, os.W_OK):
         yield Finding("note", "cache", f"{cache} is read-only: kernels compile anew each run; set NUMBA_CACHE_DIR")
 

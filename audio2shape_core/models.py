@@ -55,9 +55,12 @@ def build_audio_encoder(config: AlignmentConfig, *, pretrained: bool) -> AudioEn
         return build_wav2clip(find(config.pretrained, WAV2CLIP) if pretrained else None)
     log_mel = LogMel(sample_rate=config.sample_rate, n_fft=config.n_fft, hop=config.hop, num_mels=config.num_mels)
     return LogMelEncoder(
-        log_mel=log_mel, widths=config.audio_widths, num_tokens=config.num_tokens, token_dim=config.token_dim,
+        log_mel=log_mel,
+        widths=config.audio_widths,
+        num_tokens=config.num_tokens,
+        token_dim=config.token_dim,
         embed_dim=config.embed_dim,
-    )  # fmt: skip
+    )
 
 
 def build_image_encoder(config: AlignmentConfig, *, pretrained: bool) -> ImageEncoder:
@@ -78,28 +81,35 @@ def build_tri_encoder(
         audio=build_audio_encoder(config, pretrained=pretrained),
         image=build_image_encoder(config, pretrained=pretrained),
         point=build_point_encoder(config.point_widths, config.embed_dim),
-        familiarity=Familiarity(2 * config.token_dim, num_references), embed_dim=config.embed_dim, classes=classes,
-    )  # fmt: skip
+        familiarity=Familiarity(2 * config.token_dim, num_references),
+        embed_dim=config.embed_dim,
+        classes=classes,
+    )
 
 
 def build_autoencoder(config: AutoencoderConfig, *, quantized: bool = True) -> PointCloudVQVAE:
     """The PC-VQ-VAE, or with `quantized=False` the PC-VAE it is compared with (paper Table II)."""
     c = config
     encoder = CloudEncoder(
-        features=PointFeatures(widths=c.encoder_widths, num_extra=WITHIN), feature_width=c.encoder_widths[-1],
+        features=PointFeatures(widths=c.encoder_widths, num_extra=WITHIN),
+        feature_width=c.encoder_widths[-1],
         width=c.width,
-        blocks=attention_stack(c.width, c.num_heads, c.encoder_depth), num_tokens=c.num_tokens,
+        blocks=attention_stack(c.width, c.num_heads, c.encoder_depth),
+        num_tokens=c.num_tokens,
         latent_dim=c.latent_dim if quantized else 2 * c.latent_dim,
-    )  # fmt: skip
+    )
     # Tokens double twice on the way to points, or less often where they are nearly as many as the points.
     per_token = c.num_points // c.num_tokens
     doublings = [(c.width, c.width), (c.width, c.width // 2)][: per_token.bit_length() - 1]
     decoder = CloudDecoder(
-        blocks=attention_stack(c.width, c.num_heads, c.decoder_depth), width=c.width, num_tokens=c.num_tokens,
+        blocks=attention_stack(c.width, c.num_heads, c.decoder_depth),
+        width=c.width,
+        num_tokens=c.num_tokens,
         upsampling=nn.Sequential(*(Upsample(i, o, 2) for i, o in doublings)),
         head_width=doublings[-1][1] if doublings else c.width,
-        points_per_token=per_token >> len(doublings), latent_dim=c.latent_dim,
-    )  # fmt: skip
+        points_per_token=per_token >> len(doublings),
+        latent_dim=c.latent_dim,
+    )
     if quantized:
         bottleneck = VectorQuantizer(
             num_codebooks=c.num_codebooks, codebook_size=c.codebook_size, latent_dim=c.latent_dim
@@ -122,10 +132,15 @@ def build_denoiser(config: DenoiserConfig, *, num_tokens: int, latent_dim: int, 
 
     outer = list(zip(widths[:-1], config.depths[:-1]))
     return UNetDenoiser(
-        down=nn.ModuleList(stage(w, d) for w, d in outer), middle=stage(widths[-1], config.depths[-1]),
-        up=nn.ModuleList(stage(w, d) for w, d in outer), widths=widths, patch=config.patch,
-        num_tokens=num_tokens, latent_dim=latent_dim, context_dim=context_dim,
-    )  # fmt: skip
+        down=nn.ModuleList(stage(w, d) for w, d in outer),
+        middle=stage(widths[-1], config.depths[-1]),
+        up=nn.ModuleList(stage(w, d) for w, d in outer),
+        widths=widths,
+        patch=config.patch,
+        num_tokens=num_tokens,
+        latent_dim=latent_dim,
+        context_dim=context_dim,
+    )
 
 
 def read_config(cls, stored: dict):
@@ -148,9 +163,11 @@ def load_tri_encoder(path: Path) -> tuple[TriEncoder, AlignmentConfig, checkpoin
     if "familiarity.references" not in stored.tensors:
         raise InputError(f"{path} does not know which sounds it was taught; expected one of this version: retrain it")
     model = build_tri_encoder(
-        config, tuple(stored.info["classes"]), pretrained=False,
+        config,
+        tuple(stored.info["classes"]),
+        pretrained=False,
         num_references=len(stored.tensors["familiarity.references"]),
-    )  # fmt: skip
+    )
     model.load_state_dict(stored.tensors, assign=True)
     return model.eval(), config, stored
 

@@ -112,9 +112,14 @@ class AudioToShape:
         denoiser, diffusion, third = models.load_denoiser(folder / "denoiser.safetensors")
         together = "".join(stored.sha256 for stored in (first, second, third))
         return cls(
-            encoder=encoder, autoencoder=autoencoder, denoiser=denoiser, alignment=alignment, diffusion=diffusion,
-            device=place, weights_sha256=hashlib.sha256(together.encode()).hexdigest(),
-        )  # fmt: skip
+            encoder=encoder,
+            autoencoder=autoencoder,
+            denoiser=denoiser,
+            alignment=alignment,
+            diffusion=diffusion,
+            device=place,
+            weights_sha256=hashlib.sha256(together.encode()).hexdigest(),
+        )
 
     @torch.inference_mode()
     def listen(self, waveform: np.ndarray) -> Heard:
@@ -218,16 +223,28 @@ class AudioToShape:
         says which pixels are the object. Returns the refined shape, or the coarse one where the image was not trusted.
         """
         fitted = refine(
-            shape.points, shape.colors, image, camera=camera, pose_known=pose_known, mask=mask, iterations=iterations,
-            time_budget_s=time_budget_s, seed=seed, device=str(self.device), progress=progress,
-        )  # fmt: skip
+            shape.points,
+            shape.colors,
+            image,
+            camera=camera,
+            pose_known=pose_known,
+            mask=mask,
+            iterations=iterations,
+            time_budget_s=time_budget_s,
+            seed=seed,
+            device=str(self.device),
+            progress=progress,
+        )
         if not fitted.accepted:
             return shape, fitted
         trust = np.float32(max(shape.confidence.max(), 1e-6))  # how sure the label is; the fit adds its own measure
         better = replace(
-            shape, points=fitted.points, colors=fitted.colors, confidence=trust * fitted.confidence,
+            shape,
+            points=fitted.points,
+            colors=fitted.colors,
+            confidence=trust * fitted.confidence,
             gaussians=fitted.gaussians,
-        )  # fmt: skip
+        )
         return place(better, fitted.camera), fitted
 
     def generate(
@@ -269,9 +286,14 @@ class AudioToShape:
                 watch("encode", 1, 1)
             start = time.perf_counter()
             coarse = self.imagine(
-                heard, seed=seed, steps=steps, guidance=guidance, num_points=num_points, progress=watch,
+                heard,
+                seed=seed,
+                steps=steps,
+                guidance=guidance,
+                num_points=num_points,
+                progress=watch,
                 on_estimate=on_estimate,
-            )  # fmt: skip
+            )
             timings["diffuse"] = 1000 * (marks["diffuse"] - start)
             timings["decode_shape"] = 1000 * (time.perf_counter() - marks["diffuse"])
             shape, refined = coarse, None
@@ -279,9 +301,16 @@ class AudioToShape:
             if image is not None and refine_steps > 0:
                 with timed("refine"):
                     shape, refined = self.refine(
-                        coarse, image, camera=camera, pose_known=pose_known, mask=mask, iterations=refine_steps,
-                        time_budget_s=time_budget_s, seed=seed, progress=watch,
-                    )  # fmt: skip
+                        coarse,
+                        image,
+                        camera=camera,
+                        pose_known=pose_known,
+                        mask=mask,
+                        iterations=refine_steps,
+                        time_budget_s=time_budget_s,
+                        seed=seed,
+                        progress=watch,
+                    )
                 timings["pose"] = 1000 * refined.seconds.get("pose", 0.0)
                 timings["refine"] -= timings["pose"]
         return Generation(shape, coarse, heard, refined, timings, seed, str(self.device), self.weights_sha256)

@@ -125,8 +125,15 @@ PAPER = Preset(
         audio_encoder="wav2clip", image_encoder="clip", image_size=224, token_dim=512, point_widths=(128, 256, 512)
     ),
     autoencoder=AutoencoderConfig(
-        num_tokens=2048, latent_dim=512, num_codebooks=2, codebook_size=1024, encoder_widths=(128, 256, 512),
-        width=512, num_heads=8, encoder_depth=4, decoder_depth=6,
+        num_tokens=2048,
+        latent_dim=512,
+        num_codebooks=2,
+        codebook_size=1024,
+        encoder_widths=(128, 256, 512),
+        width=512,
+        num_heads=8,
+        encoder_depth=4,
+        decoder_depth=6,
     ),
     # No width below the latent's 512: noise, which velocity holds, cannot pass through fewer channels than it has.
     denoiser=DenoiserConfig(patch=1, widths=(512, 640, 768), depths=(1, 2, 2), num_heads=8),
@@ -135,6 +142,6 @@ PAPER = Preset(
     autoencode=TrainingConfig(steps_of(200, 16), 16, 5e-4, 1e-4),
     diffuse=TrainingConfig(steps_of(200, 16), 16, 1e-4, 1e-2),
     judge=TrainingConfig(steps_of(100, 64), 64, 5e-4, 1e-4),
-)  # fmt: skip
+)
 
 PRESETS = {"tiny": Preset("tiny"), "paper": PAPER}

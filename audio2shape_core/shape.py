@@ -72,12 +72,12 @@ class Shape:
         if suffix == ".npz":
             return encode_npz(self)
         if suffix == ".obj":
-            from audio2shape_core.mesh import encode_obj
+            from audio2shape_core.formats.obj import encode_obj
 
             scale = float(np.cbrt(np.linalg.det(self.camera_from_shape[:3, :3])))
             return encode_obj(self.points, self.colors, scale, self.label)
-        from audio2shape_core.refinement.export import to_ply, to_splat
-        from audio2shape_core.refinement.gaussians import Gaussians
+        from audio2shape_core.formats.splats import to_ply, to_splat
+        from audio2shape_core.splatting.gaussians import Gaussians
 
         gaussians = self.gaussians or Gaussians.from_cloud(self.points, self.colors)
         return to_ply(gaussians) if suffix == GAUSSIANS_PLY else to_splat(gaussians)
@@ -91,9 +91,13 @@ class Shape:
                 with np.load(path) as file:
                     scores = dict(zip(file["score_labels"].tolist(), file["score_values"].tolist()))
                     return cls(
-                        file["points"], file["colors"], file["confidence"], str(file["label"]), scores,
+                        file["points"],
+                        file["colors"],
+                        file["confidence"],
+                        str(file["label"]),
+                        scores,
                         file["camera_from_shape"],
-                    )  # fmt: skip
+                    )
             return decode_ply(path.read_bytes())
         except (OSError, KeyError, ValueError, IndexError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -134,10 +138,15 @@ def encode_npz(shape: Shape) -> bytes:
 
     buffer = io.BytesIO()
     np.savez_compressed(
-        buffer, points=shape.points, colors=shape.colors, confidence=shape.confidence, label=shape.label,
-        score_labels=list(shape.scores), score_values=list(shape.scores.values()),
+        buffer,
+        points=shape.points,
+        colors=shape.colors,
+        confidence=shape.confidence,
+        label=shape.label,
+        score_labels=list(shape.scores),
+        score_values=list(shape.scores.values()),
         camera_from_shape=shape.camera_from_shape,
-    )  # fmt: skip
+    )
     return buffer.getvalue()
 
 

@@ -78,7 +78,7 @@ def read_scene(path: str) -> Cloud | Splats | Mesh:
         return _read_obj(file)
     data = file.read_bytes()
     if file.suffix == ".splat" or b"property float f_dc_0\n" in data[:4096]:
-        from audio2shape_core.refinement.export import from_ply, from_splat
+        from audio2shape_core.formats.splats import from_ply, from_splat
 
         return _splats((from_splat if file.suffix == ".splat" else from_ply)(data))
     from audio2shape_core.shape import Shape
@@ -100,8 +100,14 @@ def serve(scene: Cloud | Splats | Mesh, title: str, *, host: str = "127.0.0.1", 
     low, high = scene.points.min(0), scene.points.max(0)
     middle, size = (low + high) / 2, float(np.linalg.norm(high - low))
     server.scene.set_up_direction("+z")
-    server.scene.add_grid("/floor", width=2 * size, height=2 * size, cell_size=size / 10, section_size=size / 2,
-                          position=(*middle[:2], low[2]))  # fmt: skip
+    server.scene.add_grid(
+        "/floor",
+        width=2 * size,
+        height=2 * size,
+        cell_size=size / 10,
+        section_size=size / 2,
+        position=(*middle[:2], low[2]),
+    )
     server.initial_camera.position = middle + size * VIEWPOINT
     server.initial_camera.look_at = middle
     server.gui.configure_theme(control_layout="floating", show_logo=False)
@@ -122,9 +128,14 @@ def _add(server: ViserServer, scene: Cloud | Splats | Mesh, size: float) -> None
     else:
         server.gui.add_markdown(f"{len(scene.points)} points")
         cloud = server.scene.add_point_cloud(
-            "/shape", scene.points, scene.colors, point_size=POINT_SIZE * size, point_shape="circle",
-            point_shading="flat", precision="float32",
-        )  # fmt: skip
+            "/shape",
+            scene.points,
+            scene.colors,
+            point_size=POINT_SIZE * size,
+            point_shape="circle",
+            point_shading="flat",
+            precision="float32",
+        )
         slider = server.gui.add_slider("point size", 0.2, 4.0, 0.1, 1.0)
 
         @slider.on_update

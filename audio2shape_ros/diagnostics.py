@@ -53,9 +53,12 @@ class Diagnostics:
     def publish(self) -> None:
         name = self._node.get_fully_qualified_name().lstrip("/")
         tasks = {
-            "audio input": self._audio, "camera": self._camera, "model": self._model, "device": self._device,
+            "audio input": self._audio,
+            "camera": self._camera,
+            "model": self._model,
+            "device": self._device,
             "pipeline": self._pipeline,
-        }  # fmt: skip
+        }
         array = DiagnosticArray()
         array.header.stamp = self._node.get_clock().now().to_msg()
         for task, measure in tasks.items():
@@ -72,10 +75,16 @@ class Diagnostics:
             return STALE, "not active", {}
         s, now, rate = source.status, time.monotonic(), source.status.measured_rate()
         values = {
-            "type": s.kind, "reliability": s.reliability, "format": s.format, "stamps": s.stamp_source,
-            "messages": s.messages, "samples/s": f"{rate:.0f}" if rate else "", "gaps": s.gaps,
-            "clipped messages": s.clipped, "level dBFS": f"{s.level_dbfs:.0f}",
-        }  # fmt: skip
+            "type": s.kind,
+            "reliability": s.reliability,
+            "format": s.format,
+            "stamps": s.stamp_source,
+            "messages": s.messages,
+            "samples/s": f"{rate:.0f}" if rate else "",
+            "gaps": s.gaps,
+            "clipped messages": s.clipped,
+            "level dBFS": f"{s.level_dbfs:.0f}",
+        }
         if s.error:
             return ERROR, s.error, values
         if not s.messages or now - s.last_message > QUIET_S:
@@ -101,9 +110,12 @@ class Diagnostics:
         arrivals = list(s.arrivals)
         rate = (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) if len(arrivals) > 1 else 0.0
         values = {
-            "images": s.images, "depth images": s.depth_images, "rate Hz": f"{rate:.1f}", "calibrated": s.calibrated,
+            "images": s.images,
+            "depth images": s.depth_images,
+            "rate Hz": f"{rate:.1f}",
+            "calibrated": s.calibrated,
             "frame": s.frame_id,
-        }  # fmt: skip
+        }
         if s.error and time.monotonic() - s.last_error < ERROR_S:
             return WARN, s.error, values
         if not s.images or time.monotonic() - s.last_image > QUIET_S:

@@ -16,24 +16,31 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 
 from audio2shape_core.doctor import examine
-from audio2shape_ros.audio_types import TYPES, message_type, ros_drivers_family
+from audio2shape_ros.audio.types import TYPES, message_type, ros_drivers_family
 
 OPTIONAL = {
-    "vision_msgs": "~/detections", "visualization_msgs": "~/markers", "tf2_ros": "output.frame_id and output.tf",
-    "sensor_msgs_py": "reading clouds in Python (not needed by the node)", "launch_ros": "ros2 launch",
-}  # fmt: skip
+    "vision_msgs": "~/detections",
+    "visualization_msgs": "~/markers",
+    "tf2_ros": "output.frame_id and output.tf",
+    "sensor_msgs_py": "reading clouds in Python (not needed by the node)",
+    "launch_ros": "ros2 launch",
+}
 LISTEN_S = 3.0  # to meet the others, and to hear one /diagnostics
 INPUTS = {
-    "audio": [f"audio_common_msgs/msg/{name}" for name in TYPES.values()], "image": ["sensor_msgs/msg/Image"],
-    "image/compressed": ["sensor_msgs/msg/CompressedImage"], "camera_info": ["sensor_msgs/msg/CameraInfo"],
+    "audio": [f"audio_common_msgs/msg/{name}" for name in TYPES.values()],
+    "image": ["sensor_msgs/msg/Image"],
+    "image/compressed": ["sensor_msgs/msg/CompressedImage"],
+    "camera_info": ["sensor_msgs/msg/CameraInfo"],
     "depth": ["sensor_msgs/msg/Image"],
-}  # fmt: skip
+}
 Finding = tuple[str, str]  # "ok", "note" or "MEND", and what it is about
 MACHINE = {"ok": "ok", "note": "note", "mend": "MEND"}
 RUNNING = {
-    DiagnosticStatus.OK: "ok", DiagnosticStatus.WARN: "note", DiagnosticStatus.STALE: "note",
+    DiagnosticStatus.OK: "ok",
+    DiagnosticStatus.WARN: "note",
+    DiagnosticStatus.STALE: "note",
     DiagnosticStatus.ERROR: "MEND",
-}  # fmt: skip
+}
 
 
 def check_installation() -> Iterator[Finding]:

@@ -41,52 +41,109 @@ TABLE: tuple[Parameter, ...] = (
     P("device", "auto", "Where the model runs: auto (CUDA if there is one), cpu, cuda or cuda:N.", fixed=True),
     P("cpu_threads", 0, "CPU threads of the model; 0 leaves one core to the sensors.", 0, 256, fixed=True),
     P("weights_dir", "", "Folder of the three checkpoints; empty: the weights that ship.", fixed=True),
-    P("allow_random_weights", False, "Run untrained where weights are missing, for tests: meaningless shapes.",
-      fixed=True),
-    P("audio.type", "auto", "Message type of the topic audio; auto takes what is published, stamped types first.",
-      choices=("auto", "audio_data", "audio_data_stamped", "audio_stamped")),
-    P("audio.qos", "auto", "Reliability asked of audio publishers; auto is reliable if all of them offer it.",
-      choices=("auto", "reliable", "best_effort")),
+    P(
+        "allow_random_weights",
+        False,
+        "Run untrained where weights are missing, for tests: meaningless shapes.",
+        fixed=True,
+    ),
+    P(
+        "audio.type",
+        "auto",
+        "Message type of the topic audio; auto takes what is published, stamped types first.",
+        choices=("auto", "audio_data", "audio_data_stamped", "audio_stamped"),
+    ),
+    P(
+        "audio.qos",
+        "auto",
+        "Reliability asked of audio publishers; auto is reliable if all of them offer it.",
+        choices=("auto", "reliable", "best_effort"),
+    ),
     P("audio.sample_rate", 16000, "Hz, where no audio_info says otherwise.", 4000, 192000),
     P("audio.channels", 1, "Interleaved channels, where no audio_info says otherwise.", 1, 64),
-    P("audio.sample_format", "S16LE", "Format of a sample, where no audio_info says otherwise.",
-      choices=("S8", "U8", "S16LE", "S16BE", "S24LE", "S24BE", "S32LE", "S32BE", "F32LE", "F32BE")),
+    P(
+        "audio.sample_format",
+        "S16LE",
+        "Format of a sample, where no audio_info says otherwise.",
+        choices=("S8", "U8", "S16LE", "S16BE", "S24LE", "S24BE", "S32LE", "S32BE", "F32LE", "F32BE"),
+    ),
     P("audio.channel", -1, "Channel to listen to, from 0; -1 averages all of them.", -1, 63),
     P("audio.window_s", 4.0, "Seconds of sound a shape is made from.", 0.5, 10.0),
     P("audio.min_rms_dbfs", -50.0, "Quieter windows are silence and make no shape, dBFS.", -120.0, 0.0),
-    P("trigger.mode", "onset", "When to make a shape: continuous (every period), onset (when something begins to "
-      "sound) or on_demand (services and actions only).", choices=("continuous", "onset", "on_demand")),
+    P(
+        "trigger.mode",
+        "onset",
+        "When to make a shape: continuous (every period), onset (when something begins to "
+        "sound) or on_demand (services and actions only).",
+        choices=("continuous", "onset", "on_demand"),
+    ),
     P("trigger.period_s", 2.0, "Least seconds between two shapes of the modes continuous and onset.", 0.1, 3600.0),
-    P("trigger.listen_s", 1.5, "Seconds to listen on after an onset before a first shape is made; if the sound goes "
-      "on, a better founded one follows when it ends or audio.window_s were heard.", 0.1, 10.0),
+    P(
+        "trigger.listen_s",
+        1.5,
+        "Seconds to listen on after an onset before a first shape is made; if the sound goes "
+        "on, a better founded one follows when it ends or audio.window_s were heard.",
+        0.1,
+        10.0,
+    ),
     P("trigger.onset_db", 12.0, "Rise above the background that counts as an onset, dB.", 3.0, 60.0),
-    P("trigger.min_confidence", 0.3, "Sounds whose confidence (as in ~/shape) is lower are unknown and make no shape "
-      "on their own; services and actions always do.", 0.0, 1.0),
+    P(
+        "trigger.min_confidence",
+        0.3,
+        "Sounds whose confidence (as in ~/shape) is lower are unknown and make no shape "
+        "on their own; services and actions always do.",
+        0.0,
+        1.0,
+    ),
     P("diffusion.steps", 0, "Denoising steps; 0: the checkpoint's own.", 0, 1000),
     P("diffusion.guidance", -1.0, "Classifier-free guidance scale; -1: the checkpoint's own.", -1.0, 20.0),
     P("diffusion.seed", 0, "Seed of every shape; -1 draws a new one each time.", -1, 2**31 - 1),
-    P("preview.steps", 5, "Denoising steps between two clouds on ~/preview, made only while someone listens; 0: only "
-      "the coarse shape before refinement.", 0, 1000),
+    P(
+        "preview.steps",
+        5,
+        "Denoising steps between two clouds on ~/preview, made only while someone listens; 0: only "
+        "the coarse shape before refinement.",
+        0,
+        1000,
+    ),
     P("shape.num_points", 2048, "Points of the cloud before refinement.", 256, 262144),
     P("shape.size_m", 0.0, "Longest extent of the shape in metres; 0: the usual size of what was heard.", 0.0, 100.0),
     P("refine.enabled", True, "Fit the shape to the camera image when there is one."),
     P("refine.iterations", 200, "Gaussian optimisation steps; 0 is the same as refine.enabled: false.", 0, 5000),
     P("refine.time_budget_s", 5.0, "Refinement stops after this many seconds with what it has.", 0.1, 600.0),
-    P("camera.transport", "raw", "raw: sensor_msgs/Image on image; compressed: CompressedImage on image/compressed.",
-      choices=("raw", "compressed"), fixed=True),
-    P("camera.rectified", "auto", "Whether images are free of distortion; auto: the topic name contains 'rect'.",
-      choices=("auto", "yes", "no")),
-    P("sync.max_slop_s", 0.5, "An image farther than this from the end of the sound is not used, seconds.",
-      0.0, 3600.0),
+    P(
+        "camera.transport",
+        "raw",
+        "raw: sensor_msgs/Image on image; compressed: CompressedImage on image/compressed.",
+        choices=("raw", "compressed"),
+        fixed=True,
+    ),
+    P(
+        "camera.rectified",
+        "auto",
+        "Whether images are free of distortion; auto: the topic name contains 'rect'.",
+        choices=("auto", "yes", "no"),
+    ),
+    P(
+        "sync.max_slop_s",
+        0.5,
+        "An image farther than this from the end of the sound is not used, seconds.",
+        0.0,
+        3600.0,
+    ),
     P("output.frame_id", "", "Frame of the cloud; empty: the camera's optical frame, or audio2shape without a camera."),
     P("output.tf", False, "Broadcast a transform from the output frame to the shape (needs tf2_ros)."),
     P("latency.budget_ms", 10000.0, "Diagnostics warn when sound to cloud takes longer, milliseconds.", 1.0, 600000.0),
-    P("goal_policy", "reject", "An action goal that comes while another runs is rejected, cancels those before it, or "
-      "waits in a queue of at most 8 (what it is about is the sound at its acceptance).",
-      choices=("reject", "preempt", "queue")),
+    P(
+        "goal_policy",
+        "reject",
+        "An action goal that comes while another runs is rejected, cancels those before it, or "
+        "waits in a queue of at most 8 (what it is about is the sound at its acceptance).",
+        choices=("reject", "preempt", "queue"),
+    ),
     P("export_dir", "~/audio2shape", "The only folder ~/save_shape writes to."),
     P("diagnostics.period_s", 1.0, "Seconds between two messages on /diagnostics.", 0.1, 60.0, fixed=True),
-)  # fmt: skip
+)
 BY_NAME: Mapping[str, Parameter] = {p.name: p for p in TABLE}
 
 

@@ -27,8 +27,8 @@ from std_msgs.msg import Header
 from audio2shape_core.audio import SAMPLE_RATE, load_audio
 from audio2shape_core.camera import Camera
 from audio2shape_core.errors import InputError
-from audio2shape_ros.audio_types import TYPES, message_type
-from audio2shape_ros.images import rgb_to_image
+from audio2shape_ros.audio.types import TYPES, message_type
+from audio2shape_ros.camera.images import rgb_to_image
 
 RCLError = rclpy_implementation.RCLError
 LATEST_NS = 3 * 10**9  # later than this, the sound begins anew where the clock is
@@ -128,10 +128,14 @@ class ReplayNode(Node):
         camera = Camera.look_at(0, 0, width=width, height=height, fov_deg=self._value("fov_deg"))
         cx, cy = camera.cx - 0.5, camera.cy - 0.5  # in ROS pixel centres are at whole numbers
         self._calibration = CameraInfo(
-            width=width, height=height, distortion_model="plumb_bob", d=[0.0] * 5,
-            k=[camera.fx, 0.0, cx, 0.0, camera.fy, cy, 0.0, 0.0, 1.0], r=np.eye(3).ravel().tolist(),
+            width=width,
+            height=height,
+            distortion_model="plumb_bob",
+            d=[0.0] * 5,
+            k=[camera.fx, 0.0, cx, 0.0, camera.fy, cy, 0.0, 0.0, 1.0],
+            r=np.eye(3).ravel().tolist(),
             p=[camera.fx, 0.0, cx, 0.0, 0.0, camera.fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
-        )  # fmt: skip
+        )
         self._images = self.create_publisher(Image, "image", qos_profile_sensor_data)
         self._calibrations = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
         self.create_timer(1 / self._value("image_rate"), self._show)

@@ -22,8 +22,9 @@ import numpy as np
 import torch
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.refinement import Gaussians, refine, render
-from audio2shape_core.refinement.dense import render_dense
+from audio2shape_core.refinement import refine
+from audio2shape_core.splatting import Gaussians, render
+from audio2shape_core.splatting.reference import render_dense
 
 GAUSSIANS, SIDE = 10_000, 256
 REFINED_GAUSSIANS, REFINED_SIDE, REFINED_STEPS = 2048, 128, 300
@@ -64,10 +65,7 @@ def time_rasterizers(runs: int, count: int = GAUSSIANS, side: int = SIDE) -> dic
     """Median milliseconds of each rasteriser, and how many times longer the twin takes than each other one."""
     camera = Camera.default(side, side)
     gaussians = Gaussians.from_cloud(*ball(count))
-    ways = {
-        "kernels": lambda: once(render, gaussians, camera),
-        "twin": lambda: bands(gaussians, camera),
-    }
+    ways = {"kernels": lambda: once(render, gaussians, camera), "twin": lambda: bands(gaussians, camera)}
     if torch.cuda.is_available():
         on_gpu = gaussians.to("cuda")
         ways["gsplat"] = lambda: once(render, on_gpu, camera)
@@ -121,7 +119,7 @@ def main() -> None:
         result["refinement"].append(time_refinement("cuda", CUDA_STEPS, GAUSSIANS, SIDE))
     print(json.dumps(result, indent=2))
     if args.json:
-        from audio2shape_core.cli import write_json
+        from audio2shape_core.cli.main import write_json
 
         write_json(args.json, result)
 

@@ -33,7 +33,9 @@ GIVE_UP_S = 1200.0  # importing torch and compiling on a busy machine
 
 def run_node(report: str, arguments: list[str]) -> None:
     """The node as it ships, with two methods timed. The times are written when it ends."""
-    from audio2shape_ros import audio_input, outputs, shape_node
+    from audio2shape_ros import node as shape_node
+    from audio2shape_ros.audio import audio_input
+    from audio2shape_ros.outputs import outputs
 
     times: dict[str, list] = {"audio": [], "publish": []}
     guard, publish = audio_input.AudioInput._guard, outputs.Outputs.publish
@@ -196,11 +198,9 @@ def measure(robot: Robot, runs: int) -> tuple[dict, tuple[float, float]]:
     result = {
         "onset_to_cloud_s": summary(after_onset, 95),
         "window_end_to_cloud_ms": summary(after_window, 95),
-        "stage_ms": {
-            name: round(float(np.median([s.get(name, 0) for s in stages])), 1) for name in stages[0]
-        },
+        "stage_ms": {name: round(float(np.median([s.get(name, 0) for s in stages])), 1) for name in stages[0]},
         "device": robot.shapes[0].device,
-    }  # fmt: skip
+    }
     return result, busy
 
 

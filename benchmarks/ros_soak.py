@@ -115,12 +115,18 @@ class Soak:
             return round(ends[1] - ends[0], 2)
 
         return {
-            "seconds": round(seconds), "sent": sent, "heard": heard, "dropped": sent - heard,
+            "seconds": round(seconds),
+            "sent": sent,
+            "heard": heard,
+            "dropped": sent - heard,
             "longest_pause_s": round(longest_pause * CHUNK_S, 2),
-            "shapes": self.tell("pipeline", "shapes") - shapes, "restarts": self.tell("model", "restarts"),
-            "growth_node_mb": growth(1), "growth_model_mb": growth(2), "node_mb": round(rows[-1][1], 1),
+            "shapes": self.tell("pipeline", "shapes") - shapes,
+            "restarts": self.tell("model", "restarts"),
+            "growth_node_mb": growth(1),
+            "growth_model_mb": growth(2),
+            "node_mb": round(rows[-1][1], 1),
             "model_mb": round(rows[-1][2], 1),
-        }  # fmt: skip
+        }
 
 
 def main() -> None:
@@ -130,7 +136,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    code = "from audio2shape_ros.shape_node import main; main()"
+    code = "from audio2shape_ros.node import main; main()"
     process = subprocess.Popen([sys.executable, "-c", code])
     rclpy.init()
     node = rclpy.create_node("soak")

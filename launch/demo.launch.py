@@ -31,8 +31,11 @@ def generate_launch_description():
             *(DeclareLaunchArgument(n, default_value=default, description=d) for n, (default, d) in ARGUMENTS.items()),
             IncludeLaunchDescription(PythonLaunchDescriptionSource(str(generate)), launch_arguments=passed.items()),
             Node(
-                package="audio2shape_ros", executable="replay_node", name="replay", output="screen",
+                package="audio2shape_ros",
+                executable="replay_node",
+                name="replay",
+                output="screen",
                 parameters=[{n: ParameterValue(LaunchConfiguration(n), value_type=str) for n in ("audio", "image")}],
             ),
         ]
-    )  # fmt: skip
+    )

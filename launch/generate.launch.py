@@ -30,14 +30,14 @@ ARGUMENTS = {
     "log_level": ("info", "debug, info, warn, error or fatal."),
     "respawn": ("false", "Start the node again when it ends."),
     "rviz": ("false", "Also start RViz with a view of the result."),
-    "camera_frame": (
-        "camera_optical_frame",
-        "RViz: the camera's frame; without a camera, shapes stand 2 m before it.",
-    ),
+    "camera_frame": ("camera_optical_frame", "RViz: the camera's frame; without a camera, shapes stand 2 m before it."),
 }
 OVERRIDES = {
-    "device": "device", "weights_dir": "weights_dir", "frame_id": "output.frame_id", "trigger_mode": "trigger.mode",
-}  # fmt: skip
+    "device": "device",
+    "weights_dir": "weights_dir",
+    "frame_id": "output.frame_id",
+    "trigger_mode": "trigger.mode",
+}
 
 
 def shape_node(context):
@@ -48,20 +48,25 @@ def shape_node(context):
         parameters[name] = ParameterValue(LaunchConfiguration(name), value_type=bool)
     return [
         Node(
-            package="audio2shape_ros", executable="shape_node", name="audio2shape", output="screen",
+            package="audio2shape_ros",
+            executable="shape_node",
+            name="audio2shape",
+            output="screen",
             namespace=LaunchConfiguration("namespace"),
             parameters=[LaunchConfiguration("params_file"), parameters],
             remappings=[
-                ("audio", LaunchConfiguration("audio_topic")), ("audio_info", LaunchConfiguration("audio_info_topic")),
+                ("audio", LaunchConfiguration("audio_topic")),
+                ("audio_info", LaunchConfiguration("audio_info_topic")),
                 ("image", LaunchConfiguration("image_topic")),
                 ("camera_info", LaunchConfiguration("camera_info_topic")),
                 ("depth", LaunchConfiguration("depth_topic")),
                 ("image/compressed", [LaunchConfiguration("image_topic"), "/compressed"]),
             ],
-            respawn=LaunchConfiguration("respawn").perform(context) == "true", respawn_delay=2.0,
+            respawn=LaunchConfiguration("respawn").perform(context) == "true",
+            respawn_delay=2.0,
             arguments=["--ros-args", "--log-level", ["audio2shape:=", LaunchConfiguration("log_level")]],
         )
-    ]  # fmt: skip
+    ]
 
 
 def rviz(context):
@@ -72,16 +77,20 @@ def rviz(context):
     facing = ["--z", "2", "--qx", "0.5", "--qy", "0.5", "--qz", "-0.5", "--qw", "0.5"]  # x to the camera, z up
     return [
         Node(
-            package="rviz2", executable="rviz2", namespace=LaunchConfiguration("namespace"),
+            package="rviz2",
+            executable="rviz2",
+            namespace=LaunchConfiguration("namespace"),
             arguments=["-d", str(SHARE / "config" / "generate.rviz"), "-f", frame or camera_frame],
             parameters=[{"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}],
             remappings=[("image", LaunchConfiguration("image_topic"))],
         ),
         Node(
-            package="tf2_ros", executable="static_transform_publisher", name="without_camera",
+            package="tf2_ros",
+            executable="static_transform_publisher",
+            name="without_camera",
             arguments=[*facing, "--frame-id", camera_frame, "--child-frame-id", "audio2shape"],
         ),
-    ]  # fmt: skip
+    ]
 
 
 def generate_launch_description():

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.data.procedural import procedural_shape
-from audio2shape_core.refinement import Gaussians, render
+from audio2shape_core.splatting import Gaussians, render
+from audio2shape_core.synthetic.shapes import procedural_shape
 
 WIDTH, HEIGHT, FOV_DEG = 320, 240, 50.0
 AZIMUTH_DEG, ELEVATION_DEG = 70.0, 48.0

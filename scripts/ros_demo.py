@@ -21,7 +21,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 import audio2shape_core
-from audio2shape_ros.conversions import from_cloud, unpack_rgb
+from audio2shape_ros.outputs.conversions import from_cloud, unpack_rgb
 
 ASSETS = Path(audio2shape_core.__file__).parent / "assets"
 STARTUP_S = 300.0  # importing torch and compiling the rasteriser on a slow machine
@@ -39,9 +39,11 @@ def receive(children: list[subprocess.Popen], *, refined: bool) -> tuple[ShapeHy
     node = Node("ros_demo")
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     node.create_subscription(
-        ShapeHypothesis, "/audio2shape/shape",
-        lambda m: received.append((m, node.get_clock().now().nanoseconds * 1e-9)), latched,
-    )  # fmt: skip
+        ShapeHypothesis,
+        "/audio2shape/shape",
+        lambda m: received.append((m, node.get_clock().now().nanoseconds * 1e-9)),
+        latched,
+    )
     give_up = time.monotonic() + STARTUP_S
     wanted = 2
     while time.monotonic() < give_up and len(received) < wanted:
@@ -120,14 +122,21 @@ def main() -> int:
         rclpy.try_shutdown()
     stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
     report = {
-        "label": message.labels[0], "confidence": round(message.confidence, 4), "points": message.cloud.width,
-        "heard_s": round(heard_s(message), 2), "fields": [field.name for field in message.cloud.fields],
-        "frame_id": message.header.frame_id, "stamp": stamp,
-        "window_end_to_reception_ms": round(1000 * (received - stamp), 1), "refined": message.refined,
+        "label": message.labels[0],
+        "confidence": round(message.confidence, 4),
+        "points": message.cloud.width,
+        "heard_s": round(heard_s(message), 2),
+        "fields": [field.name for field in message.cloud.fields],
+        "frame_id": message.header.frame_id,
+        "stamp": stamp,
+        "window_end_to_reception_ms": round(1000 * (received - stamp), 1),
+        "refined": message.refined,
         "stage_ms": dict(zip(message.stage_names, [round(ms, 1) for ms in message.stage_ms])),
-        "device": message.device, "weights_sha256": message.weights_sha256, "seed": message.seed,
+        "device": message.device,
+        "weights_sha256": message.weights_sha256,
+        "seed": message.seed,
         "size_m": [round(v, 3) for v in (message.size.x, message.size.y, message.size.z)],
-    }  # fmt: skip
+    }
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "ros-demo.json").write_text(json.dumps(report, indent=2) + "\n")
     draw(message, arguments.image, arguments.output / "ros-demo.png")

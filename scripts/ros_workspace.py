@@ -27,9 +27,17 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "ros"
 VENV = Path(sys.prefix)
 PACKAGE = (
-    "package.xml", "CMakeLists.txt", "msg", "action", "srv", "audio2shape_ros", "audio2shape_core", "launch", "config",
+    "package.xml",
+    "CMakeLists.txt",
+    "msg",
+    "action",
+    "srv",
+    "audio2shape_ros",
+    "audio2shape_core",
+    "launch",
+    "config",
     "scripts",
-)  # fmt: skip
+)
 INTERFACES = ROOT / "tests" / "interfaces"
 FAMILIES = ("ros_drivers", "mgonzs13")
 

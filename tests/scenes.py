@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.refinement.gaussians import Gaussians
-from audio2shape_core.refinement.rasterizer import render
+from audio2shape_core.splatting.gaussians import Gaussians
+from audio2shape_core.splatting.rasterizer import render
 
 # A toy lorry: centre, half sizes, colour of each box; +x is the front.
 BOXES = (

@@ -47,10 +47,10 @@ def test_the_terms_of_equation_1_appear_only_where_their_modalities_do():
     classes = {name: torch.tensor([0, 1, 2, 0]) for name in ("audio", "image", "point")}
     embeddings = {name: unit(4, 8) for name in classes}
     terms = tri_modal_loss(embeddings, classes, unit(3, 8), torch.tensor(5.0))
-    assert set(terms) == {
-        "audio-image", "audio-point", "image-point", "audio-anchor", "image-anchor", "point-anchor",
-    }  # fmt: skip
+    assert set(terms) == {"audio-image", "audio-point", "image-point", "audio-anchor", "image-anchor", "point-anchor"}
     del embeddings["image"]
     assert set(tri_modal_loss(embeddings, classes, unit(3, 8), torch.tensor(5.0))) == {
-        "audio-point", "audio-anchor", "point-anchor",
-    }  # fmt: skip
+        "audio-point",
+        "audio-anchor",
+        "point-anchor",
+    }

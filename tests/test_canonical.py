@@ -7,18 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial import cKDTree
 
-from audio2shape_core.data.canonical import (
-    COMPARED,
-    KNOWN_YAW,
-    YAWS,
-    canonicalize,
-    heading,
-    normalize,
-    templates,
-    turn,
-)
-from audio2shape_core.data.procedural import procedural_shape
+from audio2shape_core.data.canonical import COMPARED, KNOWN_YAW, YAWS, canonicalize, heading, normalize, templates, turn
 from audio2shape_core.errors import InputError
+from audio2shape_core.synthetic.shapes import procedural_shape
 
 
 def apart(first: float, second: float) -> float:

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from audio2shape_core.checkpoint import WEIGHTS
-from audio2shape_core.cli import main
+from audio2shape_core.cli.main import main
 from audio2shape_core.refinement import refine
 from audio2shape_core.refinement.fit import fit
 from audio2shape_core.refinement.pose import estimate_pose
@@ -95,8 +95,15 @@ def test_generate_keeps_its_contract(tmp_path, sound):
         )
     result = json.loads((tmp_path / "a.json").read_text())
     assert set(result) >= {
-        "label", "confidence", "scores", "timings_ms", "num_points", "seed", "device", "weights_sha256",
-    }  # fmt: skip
+        "label",
+        "confidence",
+        "scores",
+        "timings_ms",
+        "num_points",
+        "seed",
+        "device",
+        "weights_sha256",
+    }
     assert set(result["timings_ms"]) == {"decode", "encode", "diffuse", "decode_shape", "pose", "refine", "total"}
     assert result["num_points"] == 2048
     assert result["seed"] == 3

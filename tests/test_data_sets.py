@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audio2shape_core.cli import main
+from audio2shape_core.cli.main import main
 from audio2shape_core.data import build, image_bank, shape_bank, sound_bank
 from audio2shape_core.data.canonical import TEMPLATE_SEEDS, canonicalize
 from audio2shape_core.data.check import check_set
@@ -34,9 +34,13 @@ def test_a_made_set_is_whole_and_without_fault(made):
     assert report.faults == []
     assert report.notes == []
     assert report.counts == {
-        ("audio", "train"): 4, ("audio", "test"): 2, ("shape", "train"): 4, ("shape", "test"): 2,
-        ("photo", "train"): 6, ("photo", "test"): 4,
-    }  # fmt: skip
+        ("audio", "train"): 4,
+        ("audio", "test"): 2,
+        ("shape", "train"): 4,
+        ("shape", "test"): 2,
+        ("photo", "train"): 6,
+        ("photo", "test"): 4,
+    }
     assert [path.name for path in made.parent.iterdir()] == ["made"]  # nothing temporary is left
 
 
@@ -158,10 +162,12 @@ class Broken:
         self.shape = np.random.default_rng(1).uniform(-1, 1, (100, 3))
         self.shapes(**{"a/points": self.shape})
         self.rows = [
-            ["audio", "bell", "audio/0.wav", "train", "g0"], ["audio", "bell", "audio/1.wav", "train", "g1"],
-            ["audio", "bell", "audio/2.wav", "test", "g2"], ["photo", "bell", "photos/a.png", "train", "p"],
+            ["audio", "bell", "audio/0.wav", "train", "g0"],
+            ["audio", "bell", "audio/1.wav", "train", "g1"],
+            ["audio", "bell", "audio/2.wav", "test", "g2"],
+            ["photo", "bell", "photos/a.png", "train", "p"],
             ["shape", "bell", "shapes/bell.npz:a", "train", "a"],
-        ]  # fmt: skip
+        ]
 
     def shapes(self, **arrays):
         np.savez(self.folder / "shapes/bell.npz", **arrays)
@@ -258,9 +264,10 @@ def test_what_is_odd_but_allowed_is_noted(broken):
     report = broken.check()
     assert report.faults == []
     assert report.notes == [
-        "no sounds of bell: made ones stand in", "not in the vocabulary, so not trained on: unicorn",
+        "no sounds of bell: made ones stand in",
+        "not in the vocabulary, so not trained on: unicorn",
         "no split 'test', which `audio2shape evaluate` expects",
-    ]  # fmt: skip
+    ]
 
 
 def test_the_command_reports_and_exits_with_2_for_faults(broken, tmp_path, capsys):

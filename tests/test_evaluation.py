@@ -7,11 +7,11 @@ import pytest
 import soundfile
 
 from audio2shape_core.checkpoint import WEIGHTS
-from audio2shape_core.cli import main
+from audio2shape_core.cli.main import main
 from audio2shape_core.data.canonical import turn
-from audio2shape_core.data.procedural import procedural_shape
-from audio2shape_core.data.sounds import synthesize
 from audio2shape_core.evaluation.headings import agreement, evaluate_headings
+from audio2shape_core.synthetic.shapes import procedural_shape
+from audio2shape_core.synthetic.sounds import synthesize
 
 if not (WEIGHTS / "judge.safetensors").is_file():
     pytest.skip("the shipped weights are not in this checkout", allow_module_level=True)

@@ -5,12 +5,12 @@ import pytest
 from scenes import box_cloud
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.data.procedural import procedural_shape
 from audio2shape_core.evaluation.circumstances import bar, before_clutter
 from audio2shape_core.evaluation.metrics import chamfer
 from audio2shape_core.evaluation.refinement import evaluate_refinement, half_chamfers, rotation_error, table
 from audio2shape_core.evaluation.scene import Scene
 from audio2shape_core.evaluation.visibility import seen_points
+from audio2shape_core.synthetic.shapes import procedural_shape
 
 VIEW = Camera.look_at(30, 20, width=64, height=64)
 

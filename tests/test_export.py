@@ -6,8 +6,8 @@ import torch
 from scenes import box_cloud
 
 from audio2shape_core.errors import InputError
-from audio2shape_core.refinement.export import from_ply, from_splat, to_ply, to_splat
-from audio2shape_core.refinement.gaussians import Gaussians
+from audio2shape_core.formats.splats import from_ply, from_splat, to_ply, to_splat
+from audio2shape_core.splatting.gaussians import Gaussians
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from sklearn.neighbors import NearestNeighbors
 from audio2shape_core import models
 from audio2shape_core.alignment.familiarity import Familiarity, signature
 from audio2shape_core.data.sound_bank import SoundBank
-from audio2shape_core.data.sounds import play_physical
 from audio2shape_core.presets import AlignmentConfig
-from audio2shape_core.training.remember import even_odds, remember_sounds
+from audio2shape_core.synthetic.sounds import play_physical
+from audio2shape_core.training.fit_familiarity import even_odds, remember_sounds
 
 SMALL = AlignmentConfig(
     audio_widths=(8, 8), image_widths=(8, 8), point_widths=(8, 8), token_dim=16, embed_dim=32, window_s=1.0

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from audio2shape_core.errors import InputError
-from audio2shape_core.refinement.foreground import find_foreground
+from audio2shape_core.looking.foreground import find_foreground
 
 
 @pytest.fixture

@@ -142,9 +142,10 @@ def test_training_around_them_changes_neither_weights_nor_statistics(folder, the
 
     def losses(step):
         embeddings = {
-            "audio": model.audio(CLIPS)[0], "image": model.image(torch.rand(3, 3, 64, 64)),
+            "audio": model.audio(CLIPS)[0],
+            "image": model.image(torch.rand(3, 3, 64, 64)),
             "point": model.point(torch.rand(3, 32, 3)),
-        }  # fmt: skip
+        }
         assert not embeddings["audio"].requires_grad
         assert not embeddings["image"].requires_grad
         return {n: functional.cross_entropy(model.scale * e @ model.anchors.T, target) for n, e in embeddings.items()}

@@ -11,8 +11,8 @@ from audio2shape_core.refinement.appearance import color_transfer, paint, spread
 from audio2shape_core.refinement.deformation import Deformation
 from audio2shape_core.refinement.dense_cloud import onto_surface, sample_cloud
 from audio2shape_core.refinement.density import DensityControl, choose, double, weighted_residual
-from audio2shape_core.refinement.gaussians import INITIAL_FLATNESS, INITIAL_WIDTH, Gaussians, spacing
-from audio2shape_core.refinement.rasterizer import render
+from audio2shape_core.splatting.gaussians import INITIAL_FLATNESS, INITIAL_WIDTH, Gaussians, spacing
+from audio2shape_core.splatting.rasterizer import render
 
 CAMERA = Camera.look_at(40, 20, width=40, height=32)
 

@@ -16,9 +16,17 @@ from audio2shape_core.generation.ordering import morton_sort
 from audio2shape_core.presets import PRESETS
 
 SMALL = dataclasses.replace(
-    PRESETS["tiny"].autoencoder, num_points=256, num_tokens=16, latent_dim=8, codebook_size=16, width=24, num_heads=2,
-    encoder_widths=(8, 16), encoder_depth=1, decoder_depth=1,
-)  # fmt: skip
+    PRESETS["tiny"].autoencoder,
+    num_points=256,
+    num_tokens=16,
+    latent_dim=8,
+    codebook_size=16,
+    width=24,
+    num_heads=2,
+    encoder_widths=(8, 16),
+    encoder_depth=1,
+    decoder_depth=1,
+)
 UNET = dataclasses.replace(PRESETS["tiny"].denoiser, widths=(16, 24), depths=(1, 1), num_heads=2)
 
 
@@ -146,8 +154,9 @@ def test_one_seed_one_sample():
 
     def draw(seed):
         generator = torch.Generator().manual_seed(seed)
-        return sample(unet, context, (16, 8), train_steps=1000, steps=4, guidance=2.0, guided_share=0.7,
-                      generator=generator)  # fmt: skip
+        return sample(
+            unet, context, (16, 8), train_steps=1000, steps=4, guidance=2.0, guided_share=0.7, generator=generator
+        )
 
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
@@ -171,10 +180,17 @@ def test_a_perfect_denoiser_is_led_back_to_the_data(sampler):
         estimates.append(clean)
 
     drawn = sample(
-        perfect, torch.zeros(1, 1, 1), (16, 8), train_steps=1000, steps=50, guidance=1.0, guided_share=1.0,
+        perfect,
+        torch.zeros(1, 1, 1),
+        (16, 8),
+        train_steps=1000,
+        steps=50,
+        guidance=1.0,
+        guided_share=1.0,
         sampler=sampler,
-        generator=torch.Generator().manual_seed(0), on_step=follow,
-    )  # fmt: skip
+        generator=torch.Generator().manual_seed(0),
+        on_step=follow,
+    )
     assert (drawn - target).abs().max() < 0.05
     assert steps == [(i + 1, 50) for i in range(50)]
     assert max((clean - target).abs().max() for clean in estimates) < 2e-3
@@ -190,9 +206,15 @@ def test_guidance_compares_with_silence_at_the_cleanest_levels_only(guidance, sh
         return torch.zeros_like(noisy)
 
     sample(
-        watching, torch.zeros(1, 1, 1), (4, 2), train_steps=1000, steps=10, guidance=guidance, guided_share=share,
+        watching,
+        torch.zeros(1, 1, 1),
+        (4, 2),
+        train_steps=1000,
+        steps=10,
+        guidance=guidance,
+        guided_share=share,
         generator=torch.Generator().manual_seed(0),
-    )  # fmt: skip
+    )
     assert len(silent) == guided
     assert all(step < 1000 * share for step in silent)
 

@@ -12,9 +12,12 @@ def data(tmp_path):
     (tmp_path / "shapes").mkdir()
     np.savez(
         tmp_path / "shapes/bell.npz",
-        **{"m_1/points": np.ones((5, 3), np.float16), "m_2/points": np.zeros((7, 3)),
-           "m_2/colors": np.zeros((7, 3), np.uint8)},  # fmt: skip
-    )  # fmt: skip
+        **{
+            "m_1/points": np.ones((5, 3), np.float16),
+            "m_2/points": np.zeros((7, 3)),
+            "m_2/colors": np.zeros((7, 3), np.uint8),
+        },
+    )
     (tmp_path / "MANIFEST.csv").write_text(
         HEADER
         + "audio,bell,audio/bell/a.ogg,train,g1,,,CC0\n"

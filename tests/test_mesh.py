@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from audio2shape_core.mesh import encode_obj, wrap
+from audio2shape_core.formats.obj import encode_obj, wrap
 
 
 def ball(count=4000):

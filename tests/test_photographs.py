@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from audio2shape_core.data.manifest import COLUMNS
-from audio2shape_core.data.procedural import procedural_shape
-from audio2shape_core.data.rendering import photograph
 from audio2shape_core.evaluation.photographs import SHAPE_SEED, TILE, evaluate_photographs
+from audio2shape_core.synthetic.renders import photograph
+from audio2shape_core.synthetic.shapes import procedural_shape
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from audio2shape_core.vocabulary import VOCABULARY
 if not (WEIGHTS / "denoiser.safetensors").is_file():
     pytest.skip("the shipped weights are not in this checkout", allow_module_level=True)
 
-from audio2shape_core.data.sounds import synthesize
 from audio2shape_core.pipeline import AudioToShape, isolation
+from audio2shape_core.synthetic.sounds import synthesize
 
 
 @pytest.fixture(scope="module")

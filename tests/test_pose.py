@@ -6,9 +6,9 @@ from scenes import box_cloud, photograph
 
 from audio2shape_core.camera import Camera
 from audio2shape_core.errors import Cancelled
-from audio2shape_core.refinement.foreground import find_foreground
-from audio2shape_core.refinement.gaussians import Gaussians
+from audio2shape_core.looking.foreground import find_foreground
 from audio2shape_core.refinement.pose import estimate_pose
+from audio2shape_core.splatting.gaussians import Gaussians
 
 INTRINSICS = Camera.default(120, 90)
 OTHER_THING = (((0, 0, 0), (0.1, 0.1, 0.9), (30, 160, 60)), ((0, 0, 0.8), (0.5, 0.1, 0.1), (30, 160, 60)))

@@ -7,7 +7,7 @@ import torch
 
 from audio2shape_core import checkpoint, models
 from audio2shape_core.checkpoint import WEIGHTS
-from audio2shape_core.cli import main
+from audio2shape_core.cli.main import main
 from audio2shape_core.errors import InputError
 from audio2shape_core.presets import PRESETS, AlignmentConfig, DenoiserConfig
 

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio2shape_core.data.procedural import procedural_labels, procedural_shape
-from audio2shape_core.data.procedural import surfaces as s
 from audio2shape_core.errors import InputError
+from audio2shape_core.synthetic.shapes import procedural_labels, procedural_shape
+from audio2shape_core.synthetic.shapes import surfaces as s
 from audio2shape_core.vocabulary import VOCABULARY, ZERO_SHOT
 
 RNG = np.random.default_rng(0)
@@ -33,10 +33,23 @@ def extents(label, seed):
 
 
 @pytest.mark.parametrize(
-    ("label", "axis"), [("flute", 1), ("keyboard", 1), ("guitar", 0), ("trombone", 0), ("train", 0), ("car", 0),
-                    ("violin", 2), ("cello", 2), ("clarinet", 2), ("harp", 2),
-                    ("door", 2), ("bottle", 2), ("person", 2)]
-)  # fmt: skip
+    ("label", "axis"),
+    [
+        ("flute", 1),
+        ("keyboard", 1),
+        ("guitar", 0),
+        ("trombone", 0),
+        ("train", 0),
+        ("car", 0),
+        ("violin", 2),
+        ("cello", 2),
+        ("clarinet", 2),
+        ("harp", 2),
+        ("door", 2),
+        ("bottle", 2),
+        ("person", 2),
+    ],
+)
 def test_the_longest_side_lies_as_the_conventions_say(label, axis):
     assert all(extents(label, seed).argmax() == axis for seed in range(8))
 
@@ -49,7 +62,7 @@ def test_what_lies_or_hangs_is_thin_where_its_user_looks(label):
 
 @pytest.mark.parametrize(
     ("label", "high"), [("dog", 0), ("toilet", -1), ("stairs", -1), ("airplane", -1), ("saxophone", -1)]
-)  # fmt: skip
+)
 def test_fronts_and_backs_differ_as_they_should(label, high):
     """Tanks, tail fins, crooks and upper steps are behind; the muzzle of a dog is in front and above its feet."""
     for seed in range(1, 6):

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.refinement import tile_kernels
-from audio2shape_core.refinement.dense import render_dense
-from audio2shape_core.refinement.gaussians import Gaussians
-from audio2shape_core.refinement.projection import EPS2D, project
-from audio2shape_core.refinement.rasterizer import render
+from audio2shape_core.splatting import cpu_kernels
+from audio2shape_core.splatting.gaussians import Gaussians
+from audio2shape_core.splatting.projection import EPS2D, project
+from audio2shape_core.splatting.rasterizer import render
+from audio2shape_core.splatting.reference import render_dense
 
 CAMERA = Camera.look_at(35, 20, 3.0, width=45, height=37)  # not a multiple of the tile size
 
@@ -94,9 +94,12 @@ def test_one_gaussian_by_hand():
     """A round, centred Gaussian: alpha falls as opacity exp(-r^2 / 2 s^2) with s^2 = (f scale / z)^2 + 0.3."""
     camera = Camera(33, 33, 40, 40, 16.5, 16.5)
     one = Gaussians(
-        torch.tensor([[0.0, 0, 2]]), torch.tensor([[1.0, 0, 0, 0]]), torch.full((1, 3), 0.2).log(),
-        torch.tensor([0.7]).logit(), torch.tensor([[1.0, 0.5, 0]]),
-    )  # fmt: skip
+        torch.tensor([[0.0, 0, 2]]),
+        torch.tensor([[1.0, 0, 0, 0]]),
+        torch.full((1, 3), 0.2).log(),
+        torch.tensor([0.7]).logit(),
+        torch.tensor([[1.0, 0.5, 0]]),
+    )
     out = render(one, camera)
     offsets = torch.arange(33) - 16.0
     expected = 0.7 * torch.exp(-(offsets**2) / (2 * (4.0**2 + EPS2D)))
@@ -127,7 +130,7 @@ def test_same_bits_on_any_number_of_threads(monkeypatch):
     gaussians = scene(15, count=500)
     runs = []
     for workers in (1, 4):
-        monkeypatch.setattr(tile_kernels, "WORKERS", workers)
+        monkeypatch.setattr(cpu_kernels, "WORKERS", workers)
         runs.append({"color": render(gaussians, CAMERA).color} | gradients(render, gaussians, CAMERA))
     assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
 

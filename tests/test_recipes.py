@@ -8,24 +8,38 @@ import soundfile
 import torch
 
 from audio2shape_core import checkpoint, models, presets
-from audio2shape_core.cli import main
+from audio2shape_core.cli.main import main
 from audio2shape_core.data import shape_bank
-from audio2shape_core.data.procedural import procedural_shape
-from audio2shape_core.data.sounds import play_physical
 from audio2shape_core.presets import TrainingConfig
+from audio2shape_core.synthetic.shapes import procedural_shape
+from audio2shape_core.synthetic.sounds import play_physical
 from audio2shape_core.training import align, judge, pairs
 
 RECIPE = TrainingConfig(2, 8, 1e-3, 0.0, warmup_steps=1)
 # 16 channels: oneDNN's gradient of a 5x5 convolution from one channel to eight crashes on some AMD processors.
 MINI = presets.Preset(
     "tiny",
-    alignment=presets.AlignmentConfig(audio_widths=(16, 16), image_widths=(16, 16), point_widths=(8, 8),
-                                       token_dim=16, embed_dim=32, window_s=1.0),
-    autoencoder=presets.AutoencoderConfig(num_points=256, num_tokens=16, encoder_widths=(8, 8), width=24, num_heads=2,
-                                           encoder_depth=1, decoder_depth=1, codebook_size=16),
+    alignment=presets.AlignmentConfig(
+        audio_widths=(16, 16), image_widths=(16, 16), point_widths=(8, 8), token_dim=16, embed_dim=32, window_s=1.0
+    ),
+    autoencoder=presets.AutoencoderConfig(
+        num_points=256,
+        num_tokens=16,
+        encoder_widths=(8, 8),
+        width=24,
+        num_heads=2,
+        encoder_depth=1,
+        decoder_depth=1,
+        codebook_size=16,
+    ),
     denoiser=presets.DenoiserConfig(widths=(16, 24), depths=(1, 1), num_heads=2, sample_steps=2),
-    align=RECIPE, look=RECIPE, distill=RECIPE, autoencode=RECIPE, diffuse=RECIPE, judge=RECIPE,
-)  # fmt: skip
+    align=RECIPE,
+    look=RECIPE,
+    distill=RECIPE,
+    autoencode=RECIPE,
+    diffuse=RECIPE,
+    judge=RECIPE,
+)
 
 
 @pytest.fixture(scope="module")

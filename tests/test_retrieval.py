@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from audio2shape_core.errors import InputError
 from audio2shape_core.evaluation.calibration import auroc, expected_calibration_error
-from audio2shape_core.evaluation.retrieval import chance_average_precision, first_rank, retrieval_metrics
+from audio2shape_core.evaluation.retrieval_metrics import chance_average_precision, first_rank, retrieval_metrics
 
 
 @settings(max_examples=50, deadline=None)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio2shape_core.errors import InputError
-from audio2shape_core.refinement.export import from_ply
-from audio2shape_core.refinement.gaussians import Gaussians
+from audio2shape_core.formats.splats import from_ply
 from audio2shape_core.shape import Shape, resize_cloud
+from audio2shape_core.splatting.gaussians import Gaussians
 
 
 def make_shape(count=50, seed=0):
@@ -18,9 +18,13 @@ def make_shape(count=50, seed=0):
     matrix[:3, 3] = (0, 0, 2)
     matrix[:3, :3] *= 0.5
     return Shape(
-        rng.uniform(-1, 1, (count, 3)).astype(np.float32), rng.integers(0, 256, (count, 3)).astype(np.uint8),
-        rng.random(count).astype(np.float32), "guitar", {"guitar": 0.75, "violin": 0.25}, matrix,
-    )  # fmt: skip
+        rng.uniform(-1, 1, (count, 3)).astype(np.float32),
+        rng.integers(0, 256, (count, 3)).astype(np.uint8),
+        rng.random(count).astype(np.float32),
+        "guitar",
+        {"guitar": 0.75, "violin": 0.25},
+        matrix,
+    )
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".npz"])

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio2shape_core.data import sounds
-from audio2shape_core.data.sounds import fluidsynth, instruments, signals
-from audio2shape_core.data.sounds.phrases import Note, frequency, phrase
 from audio2shape_core.errors import InputError
+from audio2shape_core.synthetic.sounds import fluidsynth, instruments, signals
+from audio2shape_core.synthetic.sounds.phrases import Note, frequency, phrase
 from audio2shape_core.vocabulary import VOCABULARY
 
 RATE = 16_000
@@ -133,9 +133,14 @@ def test_midi_files_hold_the_notes():
     notes = [Note(0.0, 0.5, 60, 90), Note(0.5, 20.0, 60, 80), Note(0.7, 0.1, 72, 70)]
     events, end = read_midi(fluidsynth.midi_file(notes, 46, 30.0))
     assert events == [
-        (0, 0xC0, 46), (0, 0x90, 60, 90), (500, 0x80, 60, 0), (500, 0x90, 60, 80),
-        (700, 0x90, 72, 70), (800, 0x80, 72, 0), (20500, 0x80, 60, 0),
-    ]  # fmt: skip
+        (0, 0xC0, 46),
+        (0, 0x90, 60, 90),
+        (500, 0x80, 60, 0),
+        (500, 0x90, 60, 80),
+        (700, 0x90, 72, 70),
+        (800, 0x80, 72, 0),
+        (20500, 0x80, 60, 0),
+    ]
     assert end == 30_000
 
 

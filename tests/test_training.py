@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from audio2shape_core.data import image_bank, shape_bank, sound_bank
-from audio2shape_core.data.rendering import photograph
 from audio2shape_core.presets import TrainingConfig
+from audio2shape_core.synthetic.renders import photograph
 from audio2shape_core.training import pairs
 from audio2shape_core.training.loop import batches, fit, follow, learning_rate
 from audio2shape_core.vocabulary import VOCABULARY
@@ -215,9 +215,7 @@ def test_shapes_are_drawn_real_or_made_in_the_stated_proportion():
     labels = np.array(["bell"] * (2 * count))
     real = np.arange(2 * count) < count
     cloud = np.zeros((2 * count, 4, 3), np.float32)
-    bank = shape_bank.ShapeBank(
-        points=cloud, colors=cloud.astype(np.uint8), colored=~real, real=real, labels=labels
-    )  # fmt: skip
+    bank = shape_bank.ShapeBank(points=cloud, colors=cloud.astype(np.uint8), colored=~real, real=real, labels=labels)
     rng = np.random.default_rng(0)
     drawn = [bank.draw("bell", rng) < count for _ in range(3000)]
     assert np.mean(drawn) == pytest.approx(count / (count + shape_bank.HALF_TRUST), abs=0.03)

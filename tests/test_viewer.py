@@ -11,11 +11,11 @@ import pytest
 from browser import CHROMIUM, screenshot_when
 from scenes import box_cloud
 
-from audio2shape_core.cli import main
+from audio2shape_core.cli.main import main
 from audio2shape_core.errors import InputError
-from audio2shape_core.refinement.export import to_ply
-from audio2shape_core.refinement.gaussians import Gaussians
+from audio2shape_core.formats.splats import to_ply
 from audio2shape_core.shape import Shape
+from audio2shape_core.splatting.gaussians import Gaussians
 from audio2shape_core.viewer import Cloud, Mesh, Splats, read_scene, serve
 
 FILES = ("cloud.ply", "gaussians.ply", "cloud.npz", "mesh.obj", "gaussians.splat")
@@ -60,9 +60,17 @@ def test_polygons_and_negative_indices_of_an_obj(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("a.stl", b""), ("a.splat", b"x" * 31), ("a.splat", b"\xff" * 32), ("a.ply", b"ply\n"), ("a.npz", b"PK"),
-     ("a.obj", b"v 0 0 0\n"), ("a.obj", b"v 0 0 0\nf 1 2 3\n"), ("a.obj", b"\xff\xfe")],
-)  # fmt: skip
+    [
+        ("a.stl", b""),
+        ("a.splat", b"x" * 31),
+        ("a.splat", b"\xff" * 32),
+        ("a.ply", b"ply\n"),
+        ("a.npz", b"PK"),
+        ("a.obj", b"v 0 0 0\n"),
+        ("a.obj", b"v 0 0 0\nf 1 2 3\n"),
+        ("a.obj", b"\xff\xfe"),
+    ],
+)
 def test_other_files_are_refused_in_one_line(tmp_path, capsys, name, content):
     (tmp_path / name).write_bytes(content)
     for path in (tmp_path / name, tmp_path / f"missing{name}"):
@@ -80,7 +88,7 @@ def test_without_viser_one_line_says_what_to_install(folder, monkeypatch):
 
 def test_the_command_serves_until_it_is_interrupted(folder):
     pytest.importorskip("viser", reason="the extra [view] is not installed")
-    command = [sys.executable, "-m", "audio2shape_core.cli", "view", str(folder / "cloud.ply"), "--port", "18080"]
+    command = [sys.executable, "-m", "audio2shape_core.cli.main", "view", str(folder / "cloud.ply"), "--port", "18080"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         address = re.search(r"http://\S+", process.stdout.readline())[0]

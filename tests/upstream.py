@@ -10,18 +10,20 @@ from wav2clip.model.encoder import MLPLayers, ResNetExtractor
 
 # ViT-B/32 in every respect but its size.
 SMALL_CLIP = {
-    "embed_dim": 512, "quick_gelu": True,
+    "embed_dim": 512,
+    "quick_gelu": True,
     "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 32, "head_width": 32},
     "text_cfg": {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1},
-}  # fmt: skip
+}
 
 
 def write_wav2clip(path):
     """A `Wav2CLIP.pt` as the authors' trainer leaves it. Returns the authors' own frozen model on it."""
     torch.manual_seed(1)
     parts = {
-        "audio_encoder": wav2clip.get_model(pretrained=False).encoder, "audio_transform": MLPLayers([512, 512, 512]),
-    }  # fmt: skip
+        "audio_encoder": wav2clip.get_model(pretrained=False).encoder,
+        "audio_transform": MLPLayers([512, 512, 512]),
+    }
     for module in parts["audio_encoder"].modules():
         if isinstance(module, nn.BatchNorm2d):  # fresh statistics would hide a network that is not in eval mode
             module.running_mean.normal_(0, 0.2)

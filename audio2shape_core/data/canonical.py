@@ -4,14 +4,22 @@ from functools import cache
 
 import numpy as np
 
-from audio2shape_core.data.procedural import procedural_labels, procedural_shape
 from audio2shape_core.errors import InputError
+from audio2shape_core.synthetic.shapes import procedural_labels, procedural_shape
 
 # Models of one class and collection share a heading: degrees about z that bring it to the canonical one.
 KNOWN_YAW = {
     "modelnet40": {
-        "airplane": 180, "car": 0, "guitar": -90, "piano": 0, "keyboard": 90, "door": 90, "bottle": 0, "toilet": 90,
-        "person": 90, "sink": 90,
+        "airplane": 180,
+        "car": 0,
+        "guitar": -90,
+        "piano": 0,
+        "keyboard": 90,
+        "door": 90,
+        "bottle": 0,
+        "toilet": 90,
+        "person": 90,
+        "sink": 90,
     },
     "fg": {"airplane": 180, "helicopter": 180},
     "torcs": {"car": 0},
@@ -21,7 +29,7 @@ KNOWN_YAW = {
     "noahgsolomon": {"cat": 180, "chicken": 180, "cow": 180},
     "odedstein": {"cat": 180},
     "made": dict.fromkeys(procedural_labels(), 0),  # what `data build` made is in the canonical frame already
-}  # fmt: skip
+}
 # Classes whose heading does not matter: they are (nearly) the same from all sides.
 ROUND = ("bottle", "bell", "bowl", "cup")
 

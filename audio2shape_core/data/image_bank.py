@@ -5,8 +5,8 @@ import numpy as np
 from tqdm import tqdm
 
 from audio2shape_core.data.manifest import Item
-from audio2shape_core.data.rendering import photograph
 from audio2shape_core.data.shape_bank import ShapeBank
+from audio2shape_core.synthetic.renders import photograph
 from audio2shape_core.vocabulary import VOCABULARY
 
 STORED = 1.25  # pictures are kept this much larger than the encoder's input, for random crops

@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from audio2shape_core.data.canonical import canonicalize, normalize
 from audio2shape_core.data.manifest import Item, item_of, load_points, read_manifest, read_rows
-from audio2shape_core.data.procedural import procedural_shape
 from audio2shape_core.files import replacing
 from audio2shape_core.shape import resize_cloud
+from audio2shape_core.synthetic.shapes import procedural_shape
 from audio2shape_core.vocabulary import VOCABULARY
 
 # Real shapes are few, or of one style, for most classes: a class with n of them draws real ones at n / (n + HALF).
@@ -53,18 +53,24 @@ def real_shapes(items: list[Item], num_points: int, rng: np.random.Generator) ->
         colors.append(color[indices] if color is not None else np.full((num_points, 3), 128, np.uint8))
     labels = np.array([item.label for item in items])
     return ShapeBank(
-        points=np.stack(points), colors=np.stack(colors), colored=np.array(colored),
-        real=np.ones(len(items), bool), labels=labels,
-    )  # fmt: skip
+        points=np.stack(points),
+        colors=np.stack(colors),
+        colored=np.array(colored),
+        real=np.ones(len(items), bool),
+        labels=labels,
+    )
 
 
 def procedural_shapes(labels: tuple[str, ...], seeds: range, num_points: int) -> ShapeBank:
     """Procedural shapes: every label with every seed."""
     made = [(label, *procedural_shape(label, seed, num_points)) for label in tqdm(labels, "shapes") for seed in seeds]
     return ShapeBank(
-        points=np.stack([m[1] for m in made]), colors=np.stack([m[2] for m in made]),
-        colored=np.ones(len(made), bool), real=np.zeros(len(made), bool), labels=np.array([m[0] for m in made]),
-    )  # fmt: skip
+        points=np.stack([m[1] for m in made]),
+        colors=np.stack([m[2] for m in made]),
+        colored=np.ones(len(made), bool),
+        real=np.zeros(len(made), bool),
+        labels=np.array([m[0] for m in made]),
+    )
 
 
 def join(first: ShapeBank, second: ShapeBank) -> ShapeBank:

@@ -7,9 +7,10 @@ import numpy as np
 
 from audio2shape_core.evaluation.metrics import chamfer
 from audio2shape_core.evaluation.scene import POINTS, Scene, errors, overlap, photograph
-from audio2shape_core.refinement import Gaussians, Refined, refine
-from audio2shape_core.refinement.foreground import Foreground, find_foreground
+from audio2shape_core.looking.foreground import Foreground, find_foreground
+from audio2shape_core.refinement import Refined, refine
 from audio2shape_core.refinement.pose import estimate_pose
+from audio2shape_core.splatting import Gaussians
 
 CLUTTER_ITEMS = 40
 HIDDEN = 0.2  # share of the object that the occluder hides
@@ -54,9 +55,11 @@ def wrong_object(scene: Scene, other: Scene) -> dict[str, float]:
     wrong = estimate_pose(coarse, other.image, Foreground(other.alpha, 1.0), other.view)
     right = estimate_pose(coarse, scene.image, Foreground(scene.alpha, 1.0), scene.view)
     return {
-        "refused": float(not wrong.accepted), "confidence": wrong.confidence,
-        "right_accepted": float(right.accepted), "right_confidence": right.confidence,
-    }  # fmt: skip
+        "refused": float(not wrong.accepted),
+        "confidence": wrong.confidence,
+        "right_accepted": float(right.accepted),
+        "right_confidence": right.confidence,
+    }
 
 
 def before_clutter(image: np.ndarray, alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -10,8 +10,8 @@ import numpy as np
 
 from audio2shape_core.data.canonical import canonicalize
 from audio2shape_core.data.manifest import load_points, read_manifest
-from audio2shape_core.data.procedural import procedural_shape
 from audio2shape_core.data.shape_bank import TEST_SEEDS
+from audio2shape_core.synthetic.shapes import procedural_shape
 from audio2shape_core.vocabulary import VOCABULARY
 
 MADE_POINTS = 4096  # as many as most real clouds of the data set have

@@ -18,8 +18,8 @@ from audio2shape_core.audio import load_audio
 from audio2shape_core.data.canonical import normalize
 from audio2shape_core.data.manifest import Item, read_manifest
 from audio2shape_core.errors import InputError
-from audio2shape_core.evaluation.alignment import Embedded, Embedder, both_ways
 from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
+from audio2shape_core.evaluation.retrieval import Embedded, Embedder, both_ways
 from audio2shape_core.evaluation.set_metrics import pairwise_chamfer, spread, subsample
 from audio2shape_core.evaluation.shape_sets import CD_POINTS, SET_SIZE, compare_sets
 from audio2shape_core.evaluation.shape_sets import report as report_sets
@@ -148,10 +148,11 @@ def class_accuracy(imagined: list[Imagined], weights: Path) -> dict:
         "class_accuracy": {"heard": macro(judged == heard, heard)[0], "truth": right},
         "audio_accuracy": macro(heard == truth, truth)[0],
         "per_class": {
-            "shape": per_class, "audio": macro(heard == truth, truth)[1],
+            "shape": per_class,
+            "audio": macro(heard == truth, truth)[1],
             "shape_as_heard": macro(judged == heard, heard)[1],
         },
-    }  # fmt: skip
+    }
 
 
 def evaluate_generation(
@@ -210,8 +211,10 @@ def report(result: dict, sets: dict) -> None:
     for label, right in result["per_class"]["shape"].items():
         print(f"{label:12s} heard {result['per_class']['audio'][label]:6.1%}   shape judged right {right:6.1%}")
     accuracy = result["class_accuracy"]
-    print(f"macro: heard {result['audio_accuracy']:.1%}, shape against truth {accuracy['truth']:.1%}, against heard "
-          f"{accuracy['heard']:.1%}; the judge on the gallery {result['judge_accuracy']:.1%}")  # fmt: skip
+    print(
+        f"macro: heard {result['audio_accuracy']:.1%}, shape against truth {accuracy['truth']:.1%}, against heard "
+        f"{accuracy['heard']:.1%}; the judge on the gallery {result['judge_accuracy']:.1%}"
+    )
     for name, row in result["semantic"].items():
         print(f"generated {name:14s} mAP {row['map']:.1%} (chance {row['chance_map']:.1%})  r@1 {row['recall@1']:6.1%}")
     report_sets(sets)

@@ -47,9 +47,10 @@ def evaluate_headings(data: Path, split: str) -> dict:
         found = [points for points, _ in load_points(chosen)]
         posed = [canonicalize(points, label, source=item.source) for item, points in zip(chosen, found)]
         per_class[label] = {
-            "shapes": len(chosen), "as_found": agreement([normalize(points) for points in found]),
+            "shapes": len(chosen),
+            "as_found": agreement([normalize(points) for points in found]),
             "canonical": agreement(posed),
-        }  # fmt: skip
+        }
     result = {
         "per_class": per_class,
         **{key: float(np.mean([row[key] for row in per_class.values()])) for key in ("as_found", "canonical")},

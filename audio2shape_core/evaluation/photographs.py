@@ -13,11 +13,12 @@ import numpy as np
 
 from audio2shape_core.camera import Camera
 from audio2shape_core.data.manifest import Item, read_manifest
-from audio2shape_core.data.procedural import procedural_shape
 from audio2shape_core.evaluation.scene import POINTS, overlap, photograph
 from audio2shape_core.files import replacing
-from audio2shape_core.refinement import Gaussians, refine
-from audio2shape_core.refinement.foreground import find_foreground
+from audio2shape_core.looking.foreground import find_foreground
+from audio2shape_core.refinement import refine
+from audio2shape_core.splatting import Gaussians
+from audio2shape_core.synthetic.shapes import procedural_shape
 from audio2shape_core.vocabulary import VOCABULARY
 
 PHOTOS_A_CLASS = 1
@@ -46,10 +47,14 @@ def evaluate_photographs(data: Path, split: str, *, picture: Path | None) -> dic
         before = Gaussians.from_cloud(points, colors).solid()
         (front, alpha), (start, start_alpha) = (photograph(g, refined.camera) for g in (refined.gaussians, before))
         aside = photograph(refined.gaussians, _turned(refined.camera))[0]
-        rows.append({
-            "sure": found.confidence >= SURE, "accepted": refined.accepted,
-            "before": overlap(start_alpha, found.mask), "after": overlap(alpha, found.mask),
-        })  # fmt: skip
+        rows.append(
+            {
+                "sure": found.confidence >= SURE,
+                "accepted": refined.accepted,
+                "before": overlap(start_alpha, found.mask),
+                "after": overlap(alpha, found.mask),
+            }
+        )
         mask = np.repeat((255 * found.mask).astype(np.uint8)[..., None], 3, 2)
         said = f"{item.label} {found.confidence:.2f} {'accepted' if refined.accepted else 'refused'}"
         sheet.append(_strip([image, mask, start, front, aside], said))
@@ -59,10 +64,13 @@ def evaluate_photographs(data: Path, split: str, *, picture: Path | None) -> dic
             temporary.write_bytes(encoded.tobytes())
     sure = [row for row in rows if row["sure"]]
     accepted = [row for row in sure if row["accepted"]]
-    return {"num_photos": len(rows), "mask_sure": _mean(row["sure"] for row in rows),
-            "accepted": _mean(row["accepted"] for row in sure),
-            "silhouette_overlap_before": _mean(row["before"] for row in accepted),
-            "silhouette_overlap": _mean(row["after"] for row in accepted)}  # fmt: skip
+    return {
+        "num_photos": len(rows),
+        "mask_sure": _mean(row["sure"] for row in rows),
+        "accepted": _mean(row["accepted"] for row in sure),
+        "silhouette_overlap_before": _mean(row["before"] for row in accepted),
+        "silhouette_overlap": _mean(row["after"] for row in accepted),
+    }
 
 
 def _chosen(items: list[Item]) -> list[Item]:

@@ -110,9 +110,10 @@ def summary(samples: list[Sample], rows: list[dict[str, float]]) -> dict:
     for label in dict.fromkeys(one.shape.label for one in samples):
         own = [i for i, one in enumerate(samples) if one.shape.label == label]
         per_class[label] = {
-            "shapes": len(own), "mean": mean_of([rows[i] for i in own]),
+            "shapes": len(own),
+            "mean": mean_of([rows[i] for i in own]),
             "floor": mean_of([samples[i].floor for i in own]),
-        }  # fmt: skip
+        }
     return {
         "mean": mean_of([row["mean"] for row in per_class.values()]),
         "floor": mean_of([row["floor"] for row in per_class.values()]),

@@ -17,14 +17,15 @@ from scipy.spatial import cKDTree
 from tqdm import tqdm
 
 from audio2shape_core.camera import Camera, view_rotation
-from audio2shape_core.data.procedural import procedural_labels, procedural_shape
 from audio2shape_core.evaluation.circumstances import cluttered, occluded, pose_unknown, wrong_object
 from audio2shape_core.evaluation.metrics import chamfer
 from audio2shape_core.evaluation.scene import POINTS, Scene, coarsen, errors, photograph
 from audio2shape_core.evaluation.visibility import seen_points
-from audio2shape_core.refinement import Gaussians, refine
-from audio2shape_core.refinement.foreground import Foreground
+from audio2shape_core.looking.foreground import Foreground
+from audio2shape_core.refinement import refine
 from audio2shape_core.refinement.pose import estimate_pose
+from audio2shape_core.splatting import Gaussians
+from audio2shape_core.synthetic.shapes import procedural_labels, procedural_shape
 
 HELD_OUT = ((60, 20), (-60, 20), (120, 30), (-120, 20), (180, 10), (0, 60))  # degrees from the view; elevation
 SYMMETRY_STEP = 5  # degrees
@@ -90,14 +91,18 @@ def _refine_known(scene: Scene, coarse: np.ndarray, coarse_colors: np.ndarray, i
     l1_held_out, psnr_held_out = held_out(refined.gaussians)
     row = {
         "l1_view": errors(scene.image, photograph(refined.gaussians, scene.view)[0])[0],
-        "l1_held_out_views": l1_held_out, "psnr_held_out": psnr_held_out, "psnr_held_out_before": held_out(before)[1],
-    }  # fmt: skip
+        "l1_held_out_views": l1_held_out,
+        "psnr_held_out": psnr_held_out,
+        "psnr_held_out_before": held_out(before)[1],
+    }
     target, seen = scene.points[-POINTS:], seen_points(scene.points, scene.view)[-POINTS:]
     # every beginning of a dense cloud is spread evenly
     clouds = {
-        "before": coarse, "after": refined.points[:POINTS], "resampled": resampled.points[:POINTS],
+        "before": coarse,
+        "after": refined.points[:POINTS],
+        "resampled": resampled.points[:POINTS],
         "floor": scene.points[:POINTS],
-    }  # fmt: skip
+    }
     for name, cloud in clouds.items():
         halves = half_chamfers(cloud, target, seen)
         row |= {f"cd_{name}": chamfer(cloud, target), f"cd_seen_{name}": halves[0], f"cd_unseen_{name}": halves[1]}

@@ -22,7 +22,7 @@ def evaluate(
     folder = Path(weights) if weights else WEIGHTS
     drawn = Path(picture) if picture else None
     if what == "retrieval":
-        from audio2shape_core.evaluation.alignment import evaluate_retrieval
+        from audio2shape_core.evaluation.retrieval import evaluate_retrieval
 
         return evaluate_retrieval(data, split, weights=folder, device=device, picture=drawn)
     if what == "reconstruction":

@@ -9,7 +9,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.refinement import Gaussians, render
+from audio2shape_core.splatting import Gaussians, render
 
 POINTS = 2048  # of the coarse cloud, and of every cloud when distances are taken
 

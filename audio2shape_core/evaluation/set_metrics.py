@@ -70,10 +70,9 @@ def one_nna(sample_to_sample: np.ndarray, sample_to_reference: np.ndarray, refer
     The best value is 0.5, where the two sets cannot be told apart; 1 is the worst, 0 means copies of the references.
     Arguments: (S, S), (S, R), (R, R).
     """
-    distances = np.block([
-        [sample_to_sample, sample_to_reference],
-        [sample_to_reference.T, reference_to_reference],
-    ]).astype(np.float64)  # fmt: skip
+    distances = np.block(
+        [[sample_to_sample, sample_to_reference], [sample_to_reference.T, reference_to_reference]]
+    ).astype(np.float64)
     np.fill_diagonal(distances, np.inf)
     is_sample = np.arange(len(distances)) < len(sample_to_sample)
     return float(np.mean(is_sample[distances.argmin(axis=1)] == is_sample))
@@ -92,8 +91,9 @@ def manifold_precision(sample_to_reference: np.ndarray, reference_to_reference: 
     return float(np.mean((sample_to_reference <= radius).any(axis=1)))
 
 
-def set_metrics(sample_to_sample: np.ndarray, sample_to_reference: np.ndarray, reference_to_reference: np.ndarray,
-                k: int = 3) -> dict[str, float | int]:  # fmt: skip
+def set_metrics(
+    sample_to_sample: np.ndarray, sample_to_reference: np.ndarray, reference_to_reference: np.ndarray, k: int = 3
+) -> dict[str, float | int]:
     """All of the above for one kind of distance; arguments (S, S), (S, R), (R, R)."""
     return {
         "coverage": coverage(sample_to_reference),

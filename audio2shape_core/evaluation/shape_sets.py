@@ -14,16 +14,11 @@ from tqdm import tqdm
 
 from audio2shape_core.data.canonical import canonicalize, normalize
 from audio2shape_core.data.manifest import load_points, read_manifest
-from audio2shape_core.data.procedural import procedural_shape
 from audio2shape_core.data.shape_bank import TRAIN_SEEDS
 from audio2shape_core.errors import InputError
 from audio2shape_core.evaluation.gallery import MADE_POINTS, GalleryShape
-from audio2shape_core.evaluation.set_metrics import (
-    pairwise_chamfer,
-    pairwise_emd,
-    set_metrics,
-    subsample,
-)
+from audio2shape_core.evaluation.set_metrics import pairwise_chamfer, pairwise_emd, set_metrics, subsample
+from audio2shape_core.synthetic.shapes import procedural_shape
 
 SET_SIZE = 16  # samples and references a class
 CD_POINTS, EMD_POINTS = 512, 256

@@ -14,15 +14,18 @@ PAPER_I = {
     "shape_to_audio": (0.8273, 0.5428, 0.9147, 0.9614, 0.1789),
     "image_to_shape": (0.6788, 0.3464, 0.7322, 0.8371, 0.2334),
     "shape_to_image": (0.7336, 0.3944, 0.7719, 0.8697, 0.2578),
-}  # fmt: skip
+}
 PAPER_II = {  # CD, EMD of the PC-VAE, then of the PC-VQ-VAE
-    "violin": (0.0597, 0.1905, 0.0459, 0.0898), "saxophone": (0.0654, 0.1920, 0.0468, 0.0782),
+    "violin": (0.0597, 0.1905, 0.0459, 0.0898),
+    "saxophone": (0.0654, 0.1920, 0.0468, 0.0782),
     "harp": (0.0498, 0.1623, 0.0445, 0.0731),
-}  # fmt: skip
+}
 PAPER_III = {
-    "audio_to_shape": (0.7394, 0.5387), "shape_to_audio": (0.7212, 0.4792),
-    "image_to_shape": (0.7108, 0.3373), "shape_to_image": (0.6955, 0.3652),
-}  # fmt: skip
+    "audio_to_shape": (0.7394, 0.5387),
+    "shape_to_audio": (0.7212, 0.4792),
+    "image_to_shape": (0.7108, 0.3373),
+    "shape_to_image": (0.6955, 0.3652),
+}
 PAPER_IV = {
     "emd": 0.4390,
     "precision": 0.7910,
@@ -36,11 +39,11 @@ VAE = "pc_vae"  # the name under which --ablation gives the PC-VAE
 
 def evaluate_tables(data: Path, split: str, *, weights: Path, device: str, ablations: dict[str, Path]) -> dict:
     """Run the four evaluations and print the tables. Of `ablations`, `pc_vae` is the autoencoder of Table II."""
-    from audio2shape_core.evaluation.alignment import evaluate_retrieval
     from audio2shape_core.evaluation.gallery import coloured_shapes
     from audio2shape_core.evaluation.generation import evaluate_generation
     from audio2shape_core.evaluation.reconstruction import evaluate_reconstruction
     from audio2shape_core.evaluation.refinement import evaluate_refinement
+    from audio2shape_core.evaluation.retrieval import evaluate_retrieval
 
     common = {"weights": weights, "device": device}
     vae = {name: folder for name, folder in ablations.items() if name == VAE}
@@ -57,8 +60,12 @@ def evaluate_tables(data: Path, split: str, *, weights: Path, device: str, ablat
 
 def markdown(result: dict) -> list[str]:
     """The four tables as lines of Markdown."""
-    return [*table_1(result["retrieval"]), *table_2(result["reconstruction"]), *table_3(result["generation"]),
-            *table_4(result["generation"], result["refinement"])]  # fmt: skip
+    return [
+        *table_1(result["retrieval"]),
+        *table_2(result["reconstruction"]),
+        *table_3(result["generation"]),
+        *table_4(result["generation"], result["refinement"]),
+    ]
 
 
 def table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
@@ -71,10 +78,17 @@ def table_1(retrieval: dict) -> list[str]:
     rows = []
     for name, (mean, at_1, _, _, zero_shot) in PAPER_I.items():
         row, zero = retrieval[name], retrieval["zero_shot"][name]
-        rows.append((
-            name, f"{mean:.1%} / {row['map']:.1%}", f"{row['chance_map']:.1%}", f"{at_1:.1%} / {row['recall@1']:.1%}",
-            f"{row['class_hit@1']:.1%}", f"{zero_shot:.1%} / {zero['map']:.1%}", f"{zero['chance_map']:.1%}",
-        ))  # fmt: skip
+        rows.append(
+            (
+                name,
+                f"{mean:.1%} / {row['map']:.1%}",
+                f"{row['chance_map']:.1%}",
+                f"{at_1:.1%} / {row['recall@1']:.1%}",
+                f"{row['class_hit@1']:.1%}",
+                f"{zero_shot:.1%} / {zero['map']:.1%}",
+                f"{zero['chance_map']:.1%}",
+            )
+        )
     columns = ("mAP", "chance", "recall@1", "class hit@1", "zero-shot mAP", "its chance")
     return table("Table I: retrieval (paper / ours)", columns, rows)
 

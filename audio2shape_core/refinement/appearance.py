@@ -10,8 +10,8 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.refinement.gaussians import Gaussians
-from audio2shape_core.refinement.rasterizer import render
+from audio2shape_core.splatting.gaussians import Gaussians
+from audio2shape_core.splatting.rasterizer import render
 
 NEIGHBORS = 12
 SEEN = 0.3  # a Gaussian seen this well tells others its colour,

@@ -39,9 +39,16 @@ class Deformation:
     """
 
     def __init__(
-        self, points: Tensor, lateral: Tensor, unit: float, *, symmetric: bool, length: float, amplitude: float,
+        self,
+        points: Tensor,
+        lateral: Tensor,
+        unit: float,
+        *,
+        symmetric: bool,
+        length: float,
+        amplitude: float,
         nodes: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.unit, self.lateral, self.home = unit, lateral, points.detach().clone()
         cloud, field = self.home.cpu().numpy(), {"length": length, "amplitude": amplitude, "nodes": nodes}
         if symmetric:

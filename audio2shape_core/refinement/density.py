@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.refinement.gaussians import Gaussians
-from audio2shape_core.refinement.rasterizer import render
+from audio2shape_core.splatting.gaussians import Gaussians
+from audio2shape_core.splatting.rasterizer import render
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from audio2shape_core.refinement.appearance import color_transfer, paint
 from audio2shape_core.refinement.deformation import Deformation
 from audio2shape_core.refinement.dense_cloud import onto_surface
 from audio2shape_core.refinement.density import DensityControl, choose, double, weighted_residual
-from audio2shape_core.refinement.gaussians import Gaussians, spacing
-from audio2shape_core.refinement.projection import project
-from audio2shape_core.refinement.rasterizer import one_torch_thread, render
 from audio2shape_core.refinement.symmetry import symmetrize
+from audio2shape_core.splatting.gaussians import Gaussians, spacing
+from audio2shape_core.splatting.projection import project
+from audio2shape_core.splatting.rasterizer import one_torch_thread, render
 
 
 @dataclass(frozen=True)
@@ -197,15 +197,18 @@ def _cosine(share: float, last: float) -> float:
 def _deformation(means: Tensor, camera: Camera, settings: FitSettings, symmetric: bool) -> Deformation:
     points = means.cpu().numpy()
     lateral = torch.as_tensor(camera.world_to_camera[:2, :3], dtype=means.dtype, device=means.device)
-    return Deformation(
-        means, lateral, float(np.median(spacing(points))), symmetric=symmetric, **settings.field(points)
-    )  # fmt: skip
+    return Deformation(means, lateral, float(np.median(spacing(points))), symmetric=symmetric, **settings.field(points))
 
 
 def _register(
-    start: Gaussians, deformation: Deformation, target: Tensor, mask: Tensor, camera: Camera, settings: FitSettings,
+    start: Gaussians,
+    deformation: Deformation,
+    target: Tensor,
+    mask: Tensor,
+    camera: Camera,
+    settings: FitSettings,
     schedule: _Schedule,
-) -> Gaussians:  # fmt: skip
+) -> Gaussians:
     """Bend the shape into place; returns it there, in colours mapped to the image's."""
     # A cloud that scatters about its surface looks thicker than it is: one width for all discs absorbs that, lest the
     # shape be bent thinner instead.
@@ -247,9 +250,13 @@ def _footprint(gaussians: Gaussians, camera: Camera) -> Tensor:
 def _adam(gaussians: Gaussians, deformation: Deformation, settings: FitSettings) -> torch.optim.Adam:
     learned = _learned(gaussians, deformation) | {"bend": deformation.bend}
     rates = {
-        "shift": settings.shift, "quats": settings.quats, "log_scales": settings.scales, "bend": settings.bend,
-        "logit_opacities": settings.opacities, "colors": settings.colors,
-    }  # fmt: skip
+        "shift": settings.shift,
+        "quats": settings.quats,
+        "log_scales": settings.scales,
+        "bend": settings.bend,
+        "logit_opacities": settings.opacities,
+        "colors": settings.colors,
+    }
     groups = [{"params": [learned[n]], "lr": rate, "first_lr": rate, "name": n} for n, rate in rates.items()]
     return torch.optim.Adam(groups, eps=1e-15)
 

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from audio2shape_core.camera import Camera, view_rotation
 from audio2shape_core.errors import Progress
-from audio2shape_core.refinement.foreground import Foreground
-from audio2shape_core.refinement.gaussians import Gaussians
-from audio2shape_core.refinement.rasterizer import one_torch_thread, render
+from audio2shape_core.looking.foreground import Foreground
+from audio2shape_core.splatting.gaussians import Gaussians
+from audio2shape_core.splatting.rasterizer import one_torch_thread, render
 
 SEARCH_POINTS = 768
 SEARCH_SIDE, REFINE_SIDE = 32, 64  # pixels of the window around the object

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audio2shape_core.refinement.tile_kernels import compiled
+from audio2shape_core.splatting.cpu_kernels import compiled
 
 
 def farthest_points(points: np.ndarray, count: int) -> np.ndarray:

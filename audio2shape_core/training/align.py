@@ -17,10 +17,10 @@ from audio2shape_core.alignment.losses import centre_loss, tri_modal_loss
 from audio2shape_core.alignment.tri_encoder import TriEncoder
 from audio2shape_core.data import image_bank, shape_bank, sound_bank
 from audio2shape_core.data.manifest import read_manifest
-from audio2shape_core.data.sounds import synthesize
 from audio2shape_core.presets import Preset
+from audio2shape_core.synthetic.sounds import synthesize
+from audio2shape_core.training.fit_familiarity import remember_sounds
 from audio2shape_core.training.loop import check_parts, fit
-from audio2shape_core.training.remember import remember_sounds
 from audio2shape_core.vocabulary import OUTSIDE_TRAIN, VOCABULARY
 
 CLASSES = VOCABULARY + OUTSIDE_TRAIN

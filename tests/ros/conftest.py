@@ -29,11 +29,18 @@ if not BUILT:
     collect_ignore = [path for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_built.py"]
 
 FAST = {
-    "allow_random_weights": True, "trigger.min_confidence": 0.0,  # untrained weights are sure of nothing
-    "device": "cpu", "cpu_threads": 1, "diffusion.steps": 2, "shape.num_points": 256,
-    "refine.iterations": 3, "trigger.mode": "on_demand", "weights_dir": "/nonexistent", "diagnostics.period_s": 0.2,
+    "allow_random_weights": True,
+    "trigger.min_confidence": 0.0,  # untrained weights are sure of nothing
+    "device": "cpu",
+    "cpu_threads": 1,
+    "diffusion.steps": 2,
+    "shape.num_points": 256,
+    "refine.iterations": 3,
+    "trigger.mode": "on_demand",
+    "weights_dir": "/nonexistent",
+    "diagnostics.period_s": 0.2,
     "sync.max_slop_s": 60.0,  # images are late on a busy machine
-}  # fmt: skip
+}
 
 
 class Process:
@@ -55,9 +62,11 @@ class Process:
         path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, *command, *arguments], stdout=file, stderr=subprocess.STDOUT,
+                [sys.executable, *command, *arguments],
+                stdout=file,
+                stderr=subprocess.STDOUT,
                 env={**os.environ, "RCUTILS_LOGGING_BUFFERED_STREAM": "0", "PYTHONPATH": path},
-            )  # fmt: skip
+            )
 
     def said(self) -> str:
         return self.log.read_text()
@@ -81,9 +90,11 @@ def start(tmp_path_factory) -> Iterator[Callable[..., Process]]:
     running: list[Process] = []
 
     def starter(
-        module: str = "shape_node", parameters: dict | None = None, remaps: dict | None = None,
+        module: str = "shape_node",
+        parameters: dict | None = None,
+        remaps: dict | None = None,
         load: str | None = "load",
-    ) -> Process:  # fmt: skip
+    ) -> Process:
         log = tmp_path_factory.mktemp("log") / f"{module}.txt"
         every = {**(FAST if module == "shape_node" else {}), **(parameters or {})}
         running.append(Process(module, log, every, remaps, load))

@@ -14,7 +14,7 @@ import numpy as np
 from audio2shape_core.camera import Camera
 from audio2shape_core.errors import InputError
 from audio2shape_core.shape import Shape
-from audio2shape_ros.requests import ModelOptions
+from audio2shape_ros.requests.requests import ModelOptions
 
 STEP_S = 0.005
 SLOW, SLOW_STEP_S = 77, 0.05  # a seed whose shape takes its time, and how much a step
@@ -42,9 +42,13 @@ class FakeModel:
         points = rng.normal(0, 0.3, (num_points, 3)).astype(np.float32)
         place = Camera.default(128, 96).world_to_camera
         shape = Shape(
-            points, rng.integers(0, 256, (num_points, 3), np.uint8), np.full(num_points, 0.7, np.float32), "dog",
-            {"dog": 0.7, "guitar": "little" if seed == UNPUBLISHABLE else 0.2}, place,
-        )  # fmt: skip
+            points,
+            rng.integers(0, 256, (num_points, 3), np.uint8),
+            np.full(num_points, 0.7, np.float32),
+            "dog",
+            {"dog": 0.7, "guitar": "little" if seed == UNPUBLISHABLE else 0.2},
+            place,
+        )
         for step in range(1, total + 1):
             time.sleep(SLOW_STEP_S if seed == SLOW else STEP_S)
             tell("diffuse", step, total)
@@ -54,9 +58,13 @@ class FakeModel:
         heard = SimpleNamespace(confidence=0.7)
         timings = {"encode": 1.0, "diffuse": 1000 * STEP_S * total, "decode_shape": 1.0, "total": 2.0}
         return SimpleNamespace(
-            shape=shape, heard=heard, timings_ms=timings, seed=seed, device=self.device,
+            shape=shape,
+            heard=heard,
+            timings_ms=timings,
+            seed=seed,
+            device=self.device,
             weights_sha256=self.weights_sha256,
-        )  # fmt: skip
+        )
 
     def refine(self, shape, image, *, camera, iterations, time_budget_s, seed, progress):
         if seed == NO_MEMORY_REFINING:

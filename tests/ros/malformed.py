@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from std_msgs.msg import Header
 
 EXAMPLES = 200
-ONCE = settings(
-    max_examples=EXAMPLES, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-)  # fmt: skip
+ONCE = settings(max_examples=EXAMPLES, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 BYTES = st.binary(max_size=5000)
 ANY_U32 = st.integers(0, 2**32 - 1)
 WILD = st.builds(Time, sec=st.integers(-(2**31), 2**31 - 1), nanosec=ANY_U32)

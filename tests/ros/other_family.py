@@ -42,13 +42,19 @@ def build(number: int, channels: int, rate: int, chunk: int, samples: dict) -> A
 
 any_int32 = st.integers(*WHOLE["int32"])
 messages = st.builds(
-    build, st.sampled_from([1, 2, 8, 16, 32]) | any_int32, st.sampled_from([1, 2, 64]) | any_int32,
-    st.sampled_from([8000, 16000, 44100]) | any_int32, any_int32,
-    st.fixed_dictionaries({
-        "float32": st.lists(st.floats(width=32), max_size=40), "uint8": st.binary(max_size=400),
-        **{name: st.lists(st.integers(*limits), max_size=40) for name, limits in WHOLE.items()},
-    }),
-)  # fmt: skip
+    build,
+    st.sampled_from([1, 2, 8, 16, 32]) | any_int32,
+    st.sampled_from([1, 2, 64]) | any_int32,
+    st.sampled_from([8000, 16000, 44100]) | any_int32,
+    any_int32,
+    st.fixed_dictionaries(
+        {
+            "float32": st.lists(st.floats(width=32), max_size=40),
+            "uint8": st.binary(max_size=400),
+            **{name: st.lists(st.integers(*limits), max_size=40) for name, limits in WHOLE.items()},
+        }
+    ),
+)
 
 
 def test_malformed_messages_do_not_end_the_node(start, client, process, tmp_path):

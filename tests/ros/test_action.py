@@ -16,9 +16,9 @@ from sensor_msgs.msg import PointCloud2
 from sounds import RATE, tone
 from std_srvs.srv import Trigger
 
-from audio2shape_ros.conversions import from_cloud
-from audio2shape_ros.goals import LONGEST_LINE
-from audio2shape_ros.servers import WAITING
+from audio2shape_ros.outputs.conversions import from_cloud
+from audio2shape_ros.requests.goals import LONGEST_LINE
+from audio2shape_ros.requests.services import WAITING
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio2shape_core.errors import InputError
-from audio2shape_ros.audio_formats import PcmFormat, PcmStream, decode_portaudio, mix_down
+from audio2shape_ros.audio.formats import PcmFormat, PcmStream, decode_portaudio, mix_down
 
 # Each format written with NumPy alone: full scale, and how many bytes the encoder makes of (S, C) in [-1, 1).
 ENCODERS = {
@@ -61,10 +61,13 @@ class Portaudio:
 @pytest.mark.parametrize(
     ("number", "field", "samples"),
     [
-        (1, "float32_data", [0.5, -0.5]), (2, "int32_data", [2**30, -(2**30)]), (8, "int16_data", [2**14, -(2**14)]),
-        (16, "int8_data", [64, -64]), (32, "uint8_data", [192, 64]),
+        (1, "float32_data", [0.5, -0.5]),
+        (2, "int32_data", [2**30, -(2**30)]),
+        (8, "int16_data", [2**14, -(2**14)]),
+        (16, "int8_data", [64, -64]),
+        (32, "uint8_data", [192, 64]),
     ],
-)  # fmt: skip
+)
 def test_portaudio_formats(number, field, samples):
     frames, rate = decode_portaudio(Portaudio(number, 2, field, [*samples, samples[0]]))
     assert rate == 44100

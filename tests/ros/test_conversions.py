@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import PointField
 from std_msgs.msg import Header
 
-from audio2shape_ros import conversions
+from audio2shape_ros.outputs import conversions
 
 
 def cloud(n: int, seed: int = 0):

@@ -6,7 +6,7 @@ from sensor_msgs.msg import Image
 
 from audio2shape_core.camera import Camera
 from audio2shape_core.errors import InputError
-from audio2shape_ros.depth import depth_scale, image_to_depth
+from audio2shape_ros.camera.depth import depth_scale, image_to_depth
 
 CAMERA = Camera(160, 120, 150.0, 150.0, 80.0, 60.0, np.eye(4))
 

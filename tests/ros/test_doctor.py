@@ -60,8 +60,10 @@ def test_a_healthy_graph_and_what_a_running_node_says(client, process, microphon
 
 
 def test_wrong_types_must_be_mended(client):
-    wrong = [client.node.create_publisher(kind, f"/wrong/{topic}", 10) for kind, topic in
-             ((Image, "audio"), (AudioInfo, "image"))]  # fmt: skip
+    wrong = [
+        client.node.create_publisher(kind, f"/wrong/{topic}", 10)
+        for kind, topic in ((Image, "audio"), (AudioInfo, "image"))
+    ]
     code, lines = doctor("__ns:=/wrong")
     assert code == 1
     assert any(line.startswith("MEND  audio carries sensor_msgs/msg/Image, expected") for line in lines)

@@ -17,8 +17,8 @@ from sounds import RATE
 from std_msgs.msg import Float64, Header
 from std_srvs.srv import SetBool, Trigger
 
-from audio2shape_ros.conversions import from_cloud
-from audio2shape_ros.images import rgb_to_image
+from audio2shape_ros.camera.images import rgb_to_image
+from audio2shape_ros.outputs.conversions import from_cloud
 
 LOAD = None  # the real model, untrained
 

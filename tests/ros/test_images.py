@@ -7,7 +7,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from audio2shape_core.errors import InputError
-from audio2shape_ros.images import compressed_to_rgb, image_to_rgb, pinhole, rgb_to_image
+from audio2shape_ros.camera.images import compressed_to_rgb, image_to_rgb, pinhole, rgb_to_image
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 ACROSS, DOWN = np.meshgrid(np.linspace(0, 255, 64), np.linspace(255, 0, 48))
@@ -27,13 +27,18 @@ def message(encoding: str, pixels: np.ndarray, padding: int = 0, big: bool = Fal
 @pytest.mark.parametrize(
     ("encoding", "pixels"),
     [
-        ("rgb8", RGB), ("bgr8", RGB[..., ::-1].copy()), ("8UC3", RGB[..., ::-1].copy()),
-        ("rgba8", np.dstack([RGB, RGB[..., :1]])), ("bgra8", np.dstack([RGB[..., ::-1], RGB[..., :1]])),
-        ("rgb16", (RGB.astype("<u2") << 8)), ("bgr16", (RGB[..., ::-1].astype("<u2") << 8)),
-        ("rgba16", np.dstack([RGB, RGB[..., :1]]).astype("<u2") << 8), ("16UC3", RGB[..., ::-1].astype("<u2") << 8),
+        ("rgb8", RGB),
+        ("bgr8", RGB[..., ::-1].copy()),
+        ("8UC3", RGB[..., ::-1].copy()),
+        ("rgba8", np.dstack([RGB, RGB[..., :1]])),
+        ("bgra8", np.dstack([RGB[..., ::-1], RGB[..., :1]])),
+        ("rgb16", (RGB.astype("<u2") << 8)),
+        ("bgr16", (RGB[..., ::-1].astype("<u2") << 8)),
+        ("rgba16", np.dstack([RGB, RGB[..., :1]]).astype("<u2") << 8),
+        ("16UC3", RGB[..., ::-1].astype("<u2") << 8),
         ("bgra16", np.dstack([RGB[..., ::-1], RGB[..., :1]]).astype("<u2") << 8),
     ],
-)  # fmt: skip
+)
 def test_colour_encodings(encoding, pixels, padding):
     np.testing.assert_array_equal(image_to_rgb(message(encoding, pixels, padding)), RGB)
 

@@ -24,7 +24,7 @@ from sensor_msgs.msg import PointCloud2
 from sounds import RATE, tone
 
 from audio2shape_core.checkpoint import WEIGHTS
-from audio2shape_ros.outputs import OWN_FRAME
+from audio2shape_ros.outputs.outputs import OWN_FRAME
 from audio2shape_ros.parameters import BY_NAME
 
 LAUNCH = Path(__file__).parents[2] / "launch"
@@ -130,9 +130,13 @@ def test_rviz_looks_where_shapes_stand(frame_id, fixed):
     spec.loader.exec_module(module)
     context = LaunchContext()
     context.launch_configurations.update(
-        rviz="true", camera_frame="lens_optical_frame", frame_id=frame_id, namespace="", image_topic="image",
+        rviz="true",
+        camera_frame="lens_optical_frame",
+        frame_id=frame_id,
+        namespace="",
+        image_topic="image",
         use_sim_time="false",
-    )  # fmt: skip
+    )
 
     def words(node) -> list[str]:
         """What the program is given, before what concerns ROS."""

@@ -28,9 +28,13 @@ def test_every_transition_twice_round(start, client):
     assert "not active" in answer.message
     for _ in range(2):
         for transition, state in (
-            (CONFIGURE, "inactive"), (ACTIVATE, "active"), (DEACTIVATE, "inactive"), (ACTIVATE, "active"),
-            (DEACTIVATE, "inactive"), (CLEANUP, "unconfigured"),
-        ):  # fmt: skip
+            (CONFIGURE, "inactive"),
+            (ACTIVATE, "active"),
+            (DEACTIVATE, "inactive"),
+            (ACTIVATE, "active"),
+            (DEACTIVATE, "inactive"),
+            (CLEANUP, "unconfigured"),
+        ):
             assert client.change_state(transition)
             assert client.state() == state
         assert not client.node.get_publishers_info_by_topic(f"{NODE}/points")

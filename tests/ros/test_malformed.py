@@ -14,32 +14,43 @@ from sounds import RATE, tone
 from std_msgs.msg import Header
 
 from audio2shape_core.errors import InputError
-from audio2shape_ros.audio_formats import PcmFormat, PcmStream, decode_portaudio, mix_down
-from audio2shape_ros.depth import DEPTHS, image_to_depth
-from audio2shape_ros.images import LAYOUTS, compressed_to_rgb, image_to_rgb, pinhole
+from audio2shape_ros.audio.formats import PcmFormat, PcmStream, decode_portaudio, mix_down
+from audio2shape_ros.camera.depth import DEPTHS, image_to_depth
+from audio2shape_ros.camera.images import LAYOUTS, compressed_to_rgb, image_to_rgb, pinhole
 
 SMALL = st.integers(0, 40)
 NUMBERS = st.one_of(st.floats(width=64), st.sampled_from([0.0, -1.0, 1e300, float("nan"), float("inf")]))
 
 images = st.builds(
-    Image, height=SMALL | ANY_U32, width=SMALL | ANY_U32, step=SMALL | ANY_U32, data=BYTES,
+    Image,
+    height=SMALL | ANY_U32,
+    width=SMALL | ANY_U32,
+    step=SMALL | ANY_U32,
+    data=BYTES,
     encoding=st.sampled_from([*LAYOUTS, *DEPTHS, "", "rgb", "8UC99"]) | st.text("abc8UC_", max_size=8),
     is_bigendian=st.integers(0, 255),
-)  # fmt: skip
+)
 compressed = st.builds(
-    CompressedImage, format=st.sampled_from(["jpeg", "png", "", "theora"]),
+    CompressedImage,
+    format=st.sampled_from(["jpeg", "png", "", "theora"]),
     data=st.builds(bytes.__add__, st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n"]), BYTES),
-)  # fmt: skip
+)
 infos = st.builds(
-    CameraInfo, width=SMALL | ANY_U32, height=SMALL | ANY_U32, d=st.lists(NUMBERS, max_size=14),
-    k=st.lists(NUMBERS, min_size=9, max_size=9), p=st.lists(NUMBERS, min_size=12, max_size=12),
+    CameraInfo,
+    width=SMALL | ANY_U32,
+    height=SMALL | ANY_U32,
+    d=st.lists(NUMBERS, max_size=14),
+    k=st.lists(NUMBERS, min_size=9, max_size=9),
+    p=st.lists(NUMBERS, min_size=12, max_size=12),
     distortion_model=st.sampled_from(["plumb_bob", "rational_polynomial", "equidistant", "", "fisheye"]),
-)  # fmt: skip
+)
 audio_infos = st.builds(
-    AudioInfo, channels=st.integers(0, 255), sample_rate=ANY_U32 | st.sampled_from([8000, 16000, 44100]),
+    AudioInfo,
+    channels=st.integers(0, 255),
+    sample_rate=ANY_U32 | st.sampled_from([8000, 16000, 44100]),
     sample_format=st.sampled_from(["S16LE", "F32BE", "S24LE", "", "X", "S99LE", "F8"]),
     coding_format=st.sampled_from(["", "wave", "MP3", "opus", "?"]),
-)  # fmt: skip
+)
 sounds = BYTES | BYTES.map(lambda tail: b"\xff\xfb\x90\x64" + tail)  # the latter begin as MP3 does
 bare, pcm = st.builds(AudioData, data=sounds), sounds.map(lambda data: stamped(data))
 
@@ -101,11 +112,13 @@ def test_portaudio_messages_are_decoded_or_refused_in_words(number, channels, ra
     ("kind", "topic", "messages", "task"),
     [
         (AudioDataStamped, "/audio", pcm, "audio input"),
-        (AudioInfo, "/audio_info", audio_infos, "audio input"), (Image, "/image", images, "camera"),
-        (CameraInfo, "/camera_info", infos, "camera"), (Image, "/depth", images, "camera"),
+        (AudioInfo, "/audio_info", audio_infos, "audio input"),
+        (Image, "/image", images, "camera"),
+        (CameraInfo, "/camera_info", infos, "camera"),
+        (Image, "/depth", images, "camera"),
     ],
     ids=["audio", "audio_info", "image", "camera_info", "depth"],
-)  # fmt: skip
+)
 def test_the_node_survives_and_complains(client, process, microphone, kind, topic, messages, task):
     """Shapes are made all the while, so that pictures are decoded and not only stored."""
     camera = Camera(client)

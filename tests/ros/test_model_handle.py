@@ -13,8 +13,8 @@ import pytest
 from graph import gone
 
 from audio2shape_core.errors import Cancelled, InputError
-from audio2shape_ros.model_handle import ModelHandle
-from audio2shape_ros.requests import DeadlineMissed, Job, ModelFailed, ModelOptions, OutOfMemory, Request, View
+from audio2shape_ros.model.handle import ModelHandle
+from audio2shape_ros.requests.requests import DeadlineMissed, Job, ModelFailed, ModelOptions, OutOfMemory, Request, View
 
 SOUND = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
 
@@ -182,7 +182,7 @@ def test_a_process_that_cannot_be_started_is_tried_again_later(handle, monkeypat
         raise OSError(24, "Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr("audio2shape_ros.model_handle.SPAWN.Pipe", no_pipe)
+        patch.setattr("audio2shape_ros.model.handle.SPAWN.Pipe", no_pipe)
         handle.tend()
     assert "Too many open files" in handle.problem
     time.sleep(0.6)
@@ -267,6 +267,6 @@ t.make(handle, fakes.DEAF)
 
 
 def test_nothing_on_this_side_loads_torch():
-    code = "import sys, audio2shape_ros.model_handle, audio2shape_ros.generation; print('torch' in sys.modules)"
+    code = "import sys, audio2shape_ros.model.handle, audio2shape_ros.model.server; print('torch' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "False"

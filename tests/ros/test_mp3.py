@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.signal import correlate
 
 from audio2shape_core.errors import InputError
-from audio2shape_ros.mp3 import Mp3Stream, frame_size, looks_like_mp3
+from audio2shape_ros.audio.mp3 import Mp3Stream, frame_size, looks_like_mp3
 
 pytestmark = pytest.mark.skipif("MP3" not in soundfile.available_formats(), reason="this libsndfile knows no MP3")
 

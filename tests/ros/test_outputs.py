@@ -13,11 +13,11 @@ from rclpy.time import Time
 from std_msgs.msg import Header
 
 from audio2shape_core.shape import Shape
-from audio2shape_ros import conversions
-from audio2shape_ros.outputs import OWN_FRAME, Outputs
+from audio2shape_ros.outputs import conversions
+from audio2shape_ros.outputs.outputs import OWN_FRAME, Outputs
+from audio2shape_ros.outputs.splats import NONE
 from audio2shape_ros.parameters import TABLE, Settings
-from audio2shape_ros.requests import GaussianArrays, Outcome, Request
-from audio2shape_ros.splats import NONE
+from audio2shape_ros.requests.requests import GaussianArrays, Outcome, Request
 
 CAMERA = "camera_optical_frame"
 # Two metres before a level camera, facing it, half a metre a unit: canonical x (front) is -z, z (up) is -y.

@@ -6,9 +6,9 @@ from scipy.spatial.transform import Rotation
 from scipy.special import expit
 from std_msgs.msg import Header
 
-from audio2shape_ros import splat_viewers
-from audio2shape_ros.requests import GaussianArrays
-from audio2shape_ros.splats import NAMES, NONE, carry, to_splats
+from audio2shape_ros.outputs import splat_viewers
+from audio2shape_ros.outputs.splats import NAMES, NONE, carry, to_splats
+from audio2shape_ros.requests.requests import GaussianArrays
 
 N = 20
 COLOR_OF = 0.28209479  # of a spherical harmonic of 1

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sounds import RATE, tone
 
+from audio2shape_ros.audio.trigger import Trigger
 from audio2shape_ros.parameters import TABLE, Settings
-from audio2shape_ros.trigger import Trigger
 
 DEFAULTS = {p.name: p.default for p in TABLE}
 

@@ -4,7 +4,7 @@ from concurrent.futures import CancelledError, wait
 
 import pytest
 
-from audio2shape_ros.worker import Worker
+from audio2shape_ros.requests.worker import Worker
 
 
 class Gate:

@@ -1,0 +1,1 @@
+"""Finding the sounding object in a camera frame."""

@@ -1,0 +1,1 @@
+"""The made world: procedural shapes, synthesised sounds, renders, whole data sets."""

@@ -1,0 +1,1 @@
+"""Images, camera_info and depth in."""

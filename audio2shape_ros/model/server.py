@@ -1,0 +1,234 @@
+"""What the model process does with a request. No topic, no service, only the model; torch is imported by what needs it,
+so that the node can name these functions without paying for it."""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audio2shape_core.audio import SAMPLE_RATE, resample
+from audio2shape_core.errors import Cancelled, Progress
+from audio2shape_core.shape import Shape
+from audio2shape_ros.requests.requests import (
+    DeadlineMissed,
+    GaussianArrays,
+    ModelInfo,
+    ModelOptions,
+    Outcome,
+    OutOfMemory,
+    Request,
+)
+
+if TYPE_CHECKING:
+    from audio2shape_core.pipeline import AudioToShape
+
+DEFAULT_POINTS = 2048  # what the decoder gives by itself
+
+
+def make_shape(
+    model: AudioToShape,
+    request: Request,
+    progress: Progress | None = None,
+    on_preview: Callable[[Shape], None] | None = None,
+) -> Outcome:
+    """Run one request. `progress` may raise Cancelled; `on_preview` gets unfinished shapes.
+
+    Where memory runs out, caches are freed and the shape is made once more, without refinement and at its usual size.
+    Raises DeadlineMissed when the deadline comes before there is a shape, OutOfMemory, InputError for a sound that
+    cannot be used.
+    """
+    try:
+        return attempt(model, request, progress, on_preview)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    free_memory()
+    try:
+        small = replace(request, view=None, num_points=min(request.num_points, DEFAULT_POINTS))
+        outcome = attempt(model, small, progress, None)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        free_memory()
+        raise OutOfMemory("out of memory: lower shape.num_points, or set device to cpu") from None
+    return replace(outcome, notice=f"out of memory: made again with {small.num_points} points, without refinement")
+
+
+def attempt(
+    model: AudioToShape, request: Request, progress: Progress | None, on_preview: Callable[[Shape], None] | None
+) -> Outcome:
+    def watch(stage: str, step: int, total: int) -> None:
+        # Refinement has a budget of its own: by then there is a shape to give back.
+        if request.deadline and time.monotonic() > request.deadline and stage in ("decode", "encode", "diffuse"):
+            raise DeadlineMissed
+        if progress:
+            progress(stage, step, total)
+
+    def estimate(step: int, total: int, decode: Callable[[], Shape]) -> None:
+        if step % request.preview_steps == 0 and step < total:
+            on_preview(decode())
+
+    watch("decode", 1, 1)
+    waveform = resample(request.waveform, request.sample_rate, SAMPLE_RATE)
+    generation = model.generate(
+        waveform,
+        seed=request.seed,
+        steps=request.steps,
+        guidance=request.guidance,
+        num_points=request.num_points,
+        progress=watch,
+        on_estimate=estimate if on_preview and request.preview_steps else None,
+    )
+    shape, refined, rendering, notice = generation.shape, False, None, ""
+    timings = {stage: ms for stage, ms in generation.timings_ms.items() if stage != "total"}
+    budget = request.refine_budget_s
+    if request.deadline:
+        budget = min(budget, request.deadline - time.monotonic())
+    if request.view is not None and request.refine_steps > 0 and budget > 0:
+        if on_preview:
+            on_preview(shape)
+        view = request.view
+        try:
+            shape, fitted = model.refine(
+                shape,
+                view.pixels,
+                camera=view.camera,
+                iterations=request.refine_steps,
+                time_budget_s=budget,
+                seed=request.seed,
+                progress=watch,
+            )
+            refined, rendering = fitted.accepted, fitted.rendering
+            timings |= {stage: 1000 * seconds for stage, seconds in fitted.seconds.items()}
+        except Exception as error:  # the coarse shape is there, and better than none: on CUDA, gsplat may be missing
+            if isinstance(error, Cancelled) or out_of_memory(error) or beyond_repair(error):
+                raise
+            notice = f"not refined: {type(error).__name__}: {error}"
+    timings["total"] = 1000 * (time.monotonic() - request.received)
+    return Outcome(
+        shape=without_torch(shape),
+        confidence=float(generation.heard.confidence),
+        refined=refined,
+        seed=generation.seed,
+        device=generation.device,
+        weights_sha256=generation.weights_sha256,
+        timings_ms=timings,
+        rendering=rendering,
+        notice=notice,
+    )
+
+
+def without_torch(shape: Shape) -> Shape:
+    """The shape with its Gaussians as arrays: who receives it may not have torch loaded."""
+    if shape.gaussians is None:
+        return shape
+    arrays = {f.name: getattr(shape.gaussians, f.name).detach().cpu().numpy() for f in fields(GaussianArrays)}
+    return replace(shape, gaussians=GaussianArrays(**arrays))
+
+
+def save_shape(shape: Shape, path: Path) -> None:
+    """Shape.save for a shape whose Gaussians are arrays. Raises InputError where it cannot be written."""
+    if shape.gaussians is not None:
+        import torch
+
+        from audio2shape_core.splatting.gaussians import Gaussians
+
+        tensors = {f.name: torch.from_numpy(getattr(shape.gaussians, f.name)) for f in fields(GaussianArrays)}
+        shape = replace(shape, gaussians=Gaussians(**tensors))
+    shape.save(path)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether the host or the GPU had no memory left. torch is not imported for the answer."""
+    torch = sys.modules.get("torch")
+    return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
+
+
+def free_memory() -> None:
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def beyond_repair(error: Exception) -> bool:
+    """Whether every later call of this process must fail too: after a failed kernel, CUDA answers nothing else."""
+    return isinstance(error, RuntimeError) and "CUDA error" in str(error)
+
+
+def describe(model: AudioToShape) -> ModelInfo:
+    info = ModelInfo(str(model.device), model.weights_sha256, rasterizer="numba")
+    if not info.device.startswith("cuda"):
+        return info
+    gsplat = "gsplat" if importlib.util.find_spec("gsplat") else "none: pip install gsplat"
+    import torch
+
+    free, total = torch.cuda.mem_get_info(model.device)
+    name = torch.cuda.get_device_name(model.device)
+    return replace(info, rasterizer=gsplat, name=name, used_mib=(total - free) >> 20, total_mib=total >> 20)
+
+
+def warm_up(model: AudioToShape) -> None:
+    """Make one small shape of nothing: kernels are compiled at their first call, which a first real sound should not
+    wait for."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
+    image = np.full((96, 128, 3), 255, np.uint8)
+    image[24:72, 32:96] = 60  # something to find
+    model.generate(noise, image=image, steps=1, refine_steps=1)
+
+
+def random_model(device: str) -> AudioToShape:
+    """An untrained system of the tiny preset: what it draws means nothing, everything around it can be tested."""
+    import torch
+
+    from audio2shape_core import models
+    from audio2shape_core.pipeline import AudioToShape, choose_device
+    from audio2shape_core.presets import PRESETS
+    from audio2shape_core.vocabulary import VOCABULARY
+
+    preset = PRESETS["tiny"]
+    torch.manual_seed(0)
+    encoder = models.build_tri_encoder(preset.alignment, VOCABULARY)
+    autoencoder = models.build_autoencoder(preset.autoencoder)
+    denoiser = models.build_denoiser(
+        preset.denoiser,
+        num_tokens=preset.autoencoder.num_tokens,
+        latent_dim=preset.autoencoder.latent_dim,
+        context_dim=preset.alignment.token_dim,
+    )
+    return AudioToShape(
+        encoder=encoder.eval(),
+        autoencoder=autoencoder.eval(),
+        denoiser=denoiser.eval(),
+        alignment=preset.alignment,
+        diffusion=preset.denoiser,
+        device=choose_device(device),
+        weights_sha256="random",
+    )
+
+
+def load_model(options: ModelOptions) -> AudioToShape:
+    """The trained system; an untrained one where weights are missing and `allow_random` says so.
+
+    Raises InputError: no weights, damaged weights, no such device.
+    """
+    os.environ["NUMBA_NUM_THREADS"] = str(options.cpu_threads)  # read once, when numba is imported
+    import torch
+
+    from audio2shape_core.checkpoint import WEIGHTS
+    from audio2shape_core.pipeline import AudioToShape
+
+    torch.set_num_threads(options.cpu_threads)
+    folder = Path(options.weights_dir).expanduser() if options.weights_dir else WEIGHTS
+    if options.allow_random and not any(folder.glob("*.safetensors")):
+        return random_model(options.device)
+    return AudioToShape.load(folder, device=options.device)

@@ -1,0 +1,1 @@
+"""Shapes out: messages, markers, transforms, splats."""

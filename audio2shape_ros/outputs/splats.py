@@ -1,0 +1,89 @@
+"""The 3D Gaussians of a refined shape as a PointCloud2, for viewers that draw splats.
+
+The layout is that of unity_ros_teleoperation: 17 float32 a point, values before activation as in 3DGS .ply files (log
+scales, logit opacity), colour as the constant spherical harmonic. RViz shows it as points.
+"""
+
+from __future__ import annotations
+
+import array
+import math
+import sys
+from dataclasses import replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
+
+from audio2shape_ros.outputs.conversions import split_similarity, transform
+from audio2shape_ros.requests.requests import GaussianArrays
+
+SH_C0 = 0.5 / math.sqrt(math.pi)  # the constant spherical harmonic: colour = 0.5 + C0 f_dc
+NAMES = (
+    "x",
+    "y",
+    "z",
+    "scale_0",
+    "scale_1",
+    "scale_2",
+    "rot_w",
+    "rot_x",
+    "rot_y",
+    "rot_z",
+    "nx",
+    "ny",
+    "nz",
+    "f_dc_0",
+    "f_dc_1",
+    "f_dc_2",
+    "opacity",
+)
+FIELDS = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(NAMES)]
+NONE = GaussianArrays(*(np.zeros(shape, np.float32) for shape in ((0, 3), (0, 4), (0, 3), (0,), (0, 3))))
+
+
+def carry(gaussians: GaussianArrays, matrix: np.ndarray) -> GaussianArrays:
+    """Gaussians of the canonical frame in the frame that the (4, 4) similarity `matrix` leads to, metres; quaternions
+    of length one."""
+    scale, rotation, _ = split_similarity(matrix)
+    turned = Rotation.from_matrix(rotation) * Rotation.from_quat(gaussians.quats[:, [1, 2, 3, 0]])
+    return replace(
+        gaussians,
+        means=transform(matrix, gaussians.means).astype(np.float32),
+        quats=turned.as_quat()[:, [3, 0, 1, 2]].astype(np.float32),
+        log_scales=gaussians.log_scales + np.float32(np.log(scale)),
+    )
+
+
+def harmonics(colors: np.ndarray) -> np.ndarray:
+    """(N, 3) coefficients of the constant spherical harmonic for colours in [0, 1]."""
+    return (colors - 0.5) / SH_C0
+
+
+def to_splats(header: Header, gaussians: GaussianArrays) -> PointCloud2:
+    """Gaussians of the header's frame."""
+    count = len(gaussians.means)
+    table = np.concatenate(
+        [
+            gaussians.means,
+            gaussians.log_scales,
+            gaussians.quats,
+            np.zeros((count, 3)),
+            harmonics(gaussians.colors),
+            gaussians.logit_opacities.reshape(count, 1),
+        ],
+        axis=1,
+    ).astype(np.float32)
+    step = 4 * len(NAMES)
+    return PointCloud2(
+        header=header,
+        height=1,
+        width=count,
+        fields=FIELDS,
+        point_step=step,
+        row_step=step * count,
+        is_dense=True,
+        is_bigendian=sys.byteorder == "big",
+        data=array.array("B", table.tobytes()),
+    )
