@@ -119,7 +119,7 @@ def main() -> None:
         result["refinement"].append(time_refinement("cuda", CUDA_STEPS, GAUSSIANS, SIDE))
     print(json.dumps(result, indent=2))
     if args.json:
-        from audio2shape_core.cli.main import write_json
+        from audio2shape_core.cli.arguments import write_json
 
         write_json(args.json, result)
 

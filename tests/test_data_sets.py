@@ -12,20 +12,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audio2shape_core.cli.main import main
-from audio2shape_core.data import build, image_bank, shape_bank, sound_bank
+from audio2shape_core.data import image_bank, shape_bank, sound_bank
 from audio2shape_core.data.canonical import TEMPLATE_SEEDS, canonicalize
 from audio2shape_core.data.check import check_set
 from audio2shape_core.data.manifest import COLUMNS, load_points, read_manifest, read_rows
 from audio2shape_core.errors import InputError
+from audio2shape_core.synthetic import data_set
 
 LABELS = ("guitar", "dog")
-COUNTS = build.Counts(sounds=(2, 1), shapes=(2, 1), photos=(3, 2))
+COUNTS = data_set.Counts(sounds=(2, 1), shapes=(2, 1), photos=(3, 2))
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sets") / "made"
-    assert build.build_set(folder, LABELS, COUNTS, seed=3) == 22
+    assert data_set.build_set(folder, LABELS, COUNTS, seed=3) == 22
     return folder
 
 
@@ -67,9 +68,9 @@ def test_one_seed_makes_one_set_and_another_seed_another(made, tmp_path):
     def content(folder):
         return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.*") if p.suffix != ".npz"}
 
-    few = build.Counts(sounds=(1, 1), shapes=(1, 1), photos=(1, 1))
+    few = data_set.Counts(sounds=(1, 1), shapes=(1, 1), photos=(1, 1))
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        build.build_set(tmp_path / name, ("bell",), few, seed)
+        data_set.build_set(tmp_path / name, ("bell",), few, seed)
     first, again, other = (content(tmp_path / name) for name in "abc")
     assert first == again
     assert not set(first.values()) & set(other.values())
@@ -80,9 +81,9 @@ def test_one_seed_makes_one_set_and_another_seed_another(made, tmp_path):
 
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 100_000))
 def test_no_split_shares_a_seed_with_another_or_with_training(seed, count):
-    train, test = (build.seeds_of(seed, split, count) for split in (0, 1))
+    train, test = (data_set.seeds_of(seed, split, count) for split in (0, 1))
     training = (shape_bank.TRAIN_SEEDS, shape_bank.TEST_SEEDS, TEMPLATE_SEEDS)
-    ranges = sorted((train, test, build.seeds_of(seed + 1, 0, count), *training), key=lambda r: r.start)
+    ranges = sorted((train, test, data_set.seeds_of(seed + 1, 0, count), *training), key=lambda r: r.start)
     assert all(first.stop <= second.start for first, second in zip(ranges, ranges[1:]))
 
 
@@ -99,9 +100,9 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build, "write_picture", interrupt)
+    monkeypatch.setattr(data_set, "write_picture", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        build.build_set(tmp_path / "set", ("bell",), COUNTS, seed=0)
+        data_set.build_set(tmp_path / "set", ("bell",), COUNTS, seed=0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -139,8 +140,8 @@ def test_names_in_a_set_cannot_lead_pictures_out_of_the_folder(made, tmp_path):
     rows = [dict(row, **{"class": "../../out"}) for _, row in read_rows(made) if row["kind"] == "shape"]
     source = tmp_path / "source"
     shutil.copytree(made / "shapes", source / "shapes")
-    build.write_manifest(source, rows)
-    build.render_set(source, tmp_path / "r", views=1, seed=0)
+    data_set.write_manifest(source, rows)
+    data_set.render_set(source, tmp_path / "r", views=1, seed=0)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["r", "source"]
     assert len(list((tmp_path / "r" / "photos").rglob("*.jpg"))) == len(rows)
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio2shape_core.data import sounds
 from audio2shape_core.errors import InputError
+from audio2shape_core.synthetic import sounds
 from audio2shape_core.synthetic.sounds import fluidsynth, instruments, signals
 from audio2shape_core.synthetic.sounds.phrases import Note, frequency, phrase
 from audio2shape_core.vocabulary import VOCABULARY

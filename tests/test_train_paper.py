@@ -14,8 +14,9 @@ from upstream import random_state, register_small_clip, write_wav2clip  # noqa: 
 
 from audio2shape_core import models  # noqa: E402
 from audio2shape_core.alignment import clip_encoder  # noqa: E402
-from audio2shape_core.data import build, image_bank, shape_bank  # noqa: E402
+from audio2shape_core.data import image_bank, shape_bank  # noqa: E402
 from audio2shape_core.presets import PRESETS, TrainingConfig  # noqa: E402
+from audio2shape_core.synthetic import data_set  # noqa: E402
 from audio2shape_core.training import align  # noqa: E402
 
 LABELS = ("guitar", "dog")
@@ -32,7 +33,7 @@ def test_alignment_trains_around_frozen_encoders(tmp_path, monkeypatch):
     monkeypatch.setattr(shape_bank, "TRAIN_SEEDS", range(2))
     for constant in ("MADE_SOUNDS", "DECOY_SOUNDS", "RENDERS", "TEACHER_VIEWS", "TEACHER_PICTURES"):
         monkeypatch.setattr(align, constant, 2)
-    build.build_set(tmp_path / "data", LABELS, build.Counts((2, 1), (2, 1), (2, 1)), seed=0)
+    data_set.build_set(tmp_path / "data", LABELS, data_set.Counts((2, 1), (2, 1), (2, 1)), seed=0)
     recipe = TrainingConfig(2, 4, 1e-2, 1e-2, warmup_steps=1)
     paper = PRESETS["paper"].with_pretrained(str(tmp_path))
     sizes = dataclasses.replace(paper.alignment, image_size=64, point_widths=(8, 16))

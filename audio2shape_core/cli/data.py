@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from audio2shape_core.vocabulary import VOCABULARY
+from audio2shape_core.cli.arguments import check_writable, count, write_json
+from audio2shape_core.vocabulary import Vocabulary
 
 MOST = 100_000  # items a class and split: seeds of the splits lie half a million apart
 
@@ -13,7 +14,7 @@ MOST = 100_000  # items a class and split: seeds of the splits lie half a millio
 def build(args: argparse.Namespace) -> None:
     from audio2shape_core.synthetic.data_set import Counts, build_set
 
-    labels = tuple(dict.fromkeys(args.classes.split(","))) if args.classes else VOCABULARY
+    labels = tuple(dict.fromkeys(args.classes.split(","))) if args.classes else Vocabulary.default().names
     counts = Counts(tuple(args.sounds), tuple(args.shapes), tuple(args.photos))
     print(f"{args.folder}: {build_set(Path(args.folder), labels, counts, args.seed)} items of {len(labels)} classes")
 
@@ -26,7 +27,6 @@ def render(args: argparse.Namespace) -> None:
 
 def check(args: argparse.Namespace) -> int:
     """Exit code 2 where a row is faulty."""
-    from audio2shape_core.cli.main import check_writable, write_json
     from audio2shape_core.data.check import check_set
 
     check_writable(args.json)
@@ -43,8 +43,8 @@ def check(args: argparse.Namespace) -> int:
     return 2 if report.faults else 0
 
 
-def add_command(commands, count) -> None:
-    """Add `data` to the command line's parser; `count(low, high)` is its type of bounded whole numbers."""
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add `data` to the command line's parser."""
     p = commands.add_parser(
         "data",
         help="make a data set, render its shapes, or say what is wrong with one",

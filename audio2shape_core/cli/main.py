@@ -7,46 +7,16 @@ Exit codes: 0 done, 1 doctor found a fault, 2 bad input (one line on standard er
 from __future__ import annotations
 
 import argparse
-import errno
 import json
-import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from audio2shape_core import __version__, viewer
 from audio2shape_core.alignment import pretrained
-from audio2shape_core.cli import data as data_command
+from audio2shape_core.cli import data, evaluate, train
+from audio2shape_core.cli.arguments import add_common, check_writable, count, write_json
 from audio2shape_core.errors import InputError
-from audio2shape_core.files import replacing
-
-TASKS = ("align", "autoencode", "diffuse", "judge")
-EVALUATIONS = ("retrieval", "reconstruction", "generation", "refinement", "headings", "sweep", "tables")
-
-
-def write_json(path: str | None, result: dict) -> None:
-    """Write machine-readable results where a path is given."""
-    if path is None:
-        return
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(result, indent=2) + "\n")
-
-
-def check_writable(*paths: str | None) -> None:
-    """Refuse outputs that cannot be written before any work is done for them; leaves nothing behind."""
-    for path in filter(None, paths):
-        folder = Path(path).resolve().parent
-        while not folder.exists():
-            folder = folder.parent
-        try:
-            if Path(path).is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            tempfile.TemporaryFile(
-                dir=folder
-            ).close()  # permission bits tell too little: a disk may be full or read-only
-        except OSError as error:
-            raise InputError(f"cannot write {path} ({error.strerror}); choose a place that can be written") from error
 
 
 def read_image(path: str):
@@ -163,56 +133,6 @@ def generate(args: argparse.Namespace) -> None:
     )
 
 
-def train(args: argparse.Namespace) -> None:
-    from audio2shape_core.pipeline import choose_device
-    from audio2shape_core.presets import PRESETS
-
-    device, preset = choose_device(args.device), PRESETS[args.preset].with_pretrained(args.pretrained)
-    asked = {"steps": args.steps, "batch_size": args.batch_size}
-    if changes := {name: value for name, value in asked.items() if value is not None}:
-        if args.task == "align":
-            raise InputError(
-                "--steps and --batch-size: align trains three encoders, each by a recipe of its own; "
-                "change them in audio2shape_core/presets.py"
-            )
-        preset = preset.with_recipe(args.task, **changes)
-    common = {
-        "data": Path(args.data),
-        "output": Path(args.output),
-        "resume": args.resume,
-        "device": device,
-        "without": frozenset(args.without),
-    }
-    if args.task == "align":
-        pretrained.check(preset.alignment)
-        from audio2shape_core.training.align import train_align as run
-    elif args.task == "autoencode":
-        from audio2shape_core.training.autoencode import train_autoencode as run
-    elif args.task == "diffuse":
-        from audio2shape_core.training.diffuse import train_diffuse as run
-
-        common["weights"] = Path(args.weights) if args.weights else Path(args.output)
-    else:
-        from audio2shape_core.training.judge import train_judge as run
-    print(run(preset, **common))
-
-
-def evaluate(args: argparse.Namespace) -> None:
-    check_writable(args.json, args.picture)
-    from audio2shape_core.evaluation import run
-
-    result = run.evaluate(
-        args.what,
-        Path(args.data),
-        args.split,
-        weights=args.weights,
-        device=args.device,
-        picture=args.picture,
-        ablations=dict(args.ablation),
-    )
-    write_json(args.json, result)
-
-
 def benchmark(args: argparse.Namespace) -> None:
     check_writable(args.json)
     from audio2shape_core.benchmark import run_benchmark
@@ -228,33 +148,6 @@ def doctor(args: argparse.Namespace) -> int:
     result, well = run_doctor(args.weights)
     write_json(args.json, result)
     return 0 if well else 1
-
-
-def add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", metavar="FILE", help="also write machine-readable results here")
-    parser.add_argument("--weights", metavar="DIR", help="folder of checkpoints (default: the ones that ship)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
-
-
-def count(low: int, high: int):
-    """An argparse type: a whole number between two bounds."""
-
-    def parse(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{value} is out of range; expected {low} to {high}")
-        return value
-
-    parse.__name__ = "whole number"
-    return parse
-
-
-def named_folder(text: str) -> tuple[str, Path]:
-    """An argparse type: NAME=DIR, where DIR exists."""
-    name, _, folder = text.partition("=")
-    if not name or not Path(folder).is_dir() or not folder:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=DIR with a folder of checkpoints")
-    return name, Path(folder)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -304,55 +197,10 @@ def build_parser() -> argparse.ArgumentParser:
     add_common(p)
     p.set_defaults(run=generate)
 
-    p = commands.add_parser("train", help="train one stage on a data set folder")
-    p.add_argument("task", choices=TASKS)
-    p.add_argument("--preset", default="tiny", choices=("tiny", "paper"), help="paper: the paper's sizes, for a GPU")
-    p.add_argument("--pretrained", default="", metavar="DIR", help="paper: what `audio2shape pretrained DIR` fetched")
-    p.add_argument("--data", required=True, metavar="DIR", help="folder with MANIFEST.csv, audio/, shapes/, photos/")
-    p.add_argument("--output", required=True, metavar="DIR", help="checkpoints, state and log go here")
-    p.add_argument("--resume", action="store_true", help="go on from the state in --output")
-    p.add_argument(
-        "--steps", type=count(1, 10_000_000), metavar="N", help="train so many steps (default: the preset's)"
-    )
-    p.add_argument(
-        "--batch-size", type=count(1, 65_536), metavar="N", help="of so many samples (default: the preset's)"
-    )
-    p.add_argument("--weights", metavar="DIR", help="trained align and autoencode checkpoints (default: --output)")
-    p.add_argument(
-        "--without",
-        action="append",
-        default=[],
-        metavar="PART",
-        help="ablation: leave out (align: a "
-        "loss term such as audio-point; autoencode: codebook; diffuse: alignment or attention)",
-    )
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    p.set_defaults(run=train)
-
+    train.add_parser(commands)
     pretrained.add_command(commands)
-    data_command.add_command(commands, count)
-
-    p = commands.add_parser("evaluate", help="measure on a split of a data set")
-    p.add_argument("what", choices=EVALUATIONS)
-    p.add_argument("--data", required=True, metavar="DIR")
-    p.add_argument("--split", default="test")
-    p.add_argument(
-        "--picture",
-        metavar="PNG",
-        help="also draw what was measured (retrieval: the confusion matrix; "
-        "reconstruction: interpolations; generation: a contact sheet; refinement: photographs; "
-        "sweep: curves)",
-    )
-    p.add_argument(
-        "--ablation",
-        action="append",
-        default=[],
-        type=named_folder,
-        metavar="NAME=DIR",
-        help="generation, reconstruction: measure DIR too, trained without a part; repeatable",
-    )
-    add_common(p)
-    p.set_defaults(run=evaluate)
+    data.add_parser(commands)
+    evaluate.add_parser(commands)
 
     p = commands.add_parser("benchmark", help="speed and memory of the whole way on this machine")
     add_common(p)

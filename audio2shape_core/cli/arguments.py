@@ -1,0 +1,64 @@
+"""What several commands share: argument types, outputs that must be writable, results as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from audio2shape_core.errors import InputError
+from audio2shape_core.files import replacing
+
+
+def write_json(path: str | None, result: dict) -> None:
+    """Write machine-readable results where a path is given."""
+    if path is None:
+        return
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def check_writable(*paths: str | None) -> None:
+    """Refuse outputs that cannot be written before any work is done for them; leaves nothing behind."""
+    for path in filter(None, paths):
+        folder = Path(path).resolve().parent
+        while not folder.exists():
+            folder = folder.parent
+        try:
+            if Path(path).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            # Permission bits tell too little: a disk may be full or read-only.
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise InputError(f"cannot write {path} ({error.strerror}); choose a place that can be written") from error
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", metavar="FILE", help="also write machine-readable results here")
+    parser.add_argument("--weights", metavar="DIR", help="folder of checkpoints (default: the ones that ship)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+
+
+def count(low: int, high: int) -> Callable[[str], int]:
+    """An argparse type: a whole number between two bounds."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{value} is out of range; expected {low} to {high}")
+        return value
+
+    parse.__name__ = "whole number"
+    return parse
+
+
+def named_folder(text: str) -> tuple[str, Path]:
+    """An argparse type: NAME=DIR, where DIR exists."""
+    name, _, folder = text.partition("=")
+    if not name or not Path(folder).is_dir() or not folder:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=DIR with a folder of checkpoints")
+    return name, Path(folder)
