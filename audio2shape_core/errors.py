@@ -5,7 +5,7 @@ from collections.abc import Callable
 # progress(stage, step, total); it may raise Cancelled to stop the work at that step.
 Progress = Callable[[str, int, int], None]
 
-STAGES = ("decode", "encode", "diffuse", "decode_shape", "pose", "refine")
+STAGES = ("decode", "encode", "look", "diffuse", "decode_shape", "pose", "refine")
 
 
 class InputError(ValueError):
@@ -14,3 +14,7 @@ class InputError(ValueError):
 
 class Cancelled(Exception):
     """Raised by a progress callback to stop the work between two steps."""
+
+
+class DeadlineMissed(Cancelled):
+    """There was no shape yet when the deadline came."""

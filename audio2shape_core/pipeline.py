@@ -1,7 +1,7 @@
-"""The whole way from sound to shape: listen, imagine, refine. The only file that knows all three stages.
+"""The whole way from sound to shape: listen, imagine, refine. The only file that knows all stages.
 
 model = AudioToShape.load()
-generation = model.generate(load_audio("guitar.ogg"), seed=1)
+generation = model.generate(load_audio("guitar.ogg"), settings=Settings(sampling=Sampling(seed=1)))
 generation.shape.save("guitar.ply")
 """
 
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,47 +22,21 @@ from audio2shape_core.alignment.tri_encoder import TriEncoder
 from audio2shape_core.audio import glances
 from audio2shape_core.camera import Camera
 from audio2shape_core.checkpoint import WEIGHTS
-from audio2shape_core.errors import InputError, Progress
+from audio2shape_core.errors import Cancelled, DeadlineMissed, InputError
+from audio2shape_core.frame import Frame
 from audio2shape_core.generation.denoiser import UNetDenoiser
 from audio2shape_core.generation.diffusion import sample
 from audio2shape_core.generation.vqvae import PointCloudVQVAE
-from audio2shape_core.presets import AlignmentConfig, DenoiserConfig
+from audio2shape_core.presets import PRESETS, AlignmentConfig, DenoiserConfig, Preset
 from audio2shape_core.refinement import Refined, refine
+from audio2shape_core.results import Generation, Heard, OnStep, Step
+from audio2shape_core.settings import Refining, Sampling, Settings, limits_of
 from audio2shape_core.shape import Shape, resize_cloud
-from audio2shape_core.vocabulary import SIZE_M
+from audio2shape_core.stopwatch import Stopwatch
+from audio2shape_core.vocabulary import SIZE_M, VOCABULARY
 
-# on_estimate(step, total, decode) after every denoising step; decode() gives the shape as it would be now, for a price.
-Estimates = Callable[[int, int, Callable[[], Shape]], None]
-DEFAULT_VIEW = (256, 256)  # pixels of the camera assumed when there is none
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What listening gives. embedding: (512,), context: (L, C) for the denoiser, both float32; label: the most likely
-    class of the vocabulary; familiarity: the probability that the sound is of a kind that training showed; scores: of
-    each class, its probability among those of the vocabulary times the familiarity; confidence: the label's score.
-    """
-
-    embedding: np.ndarray
-    context: torch.Tensor
-    label: str
-    confidence: float
-    scores: dict[str, float]
-    familiarity: float
-
-
-@dataclass(frozen=True)
-class Generation:
-    """A finished run. `shape` is the refined cloud where an image was given and trusted, else the coarse one."""
-
-    shape: Shape
-    coarse: Shape
-    heard: Heard
-    refined: Refined | None
-    timings_ms: dict[str, float]
-    seed: int
-    device: str
-    weights_sha256: str
+DEFAULTS = Settings()
+ASSUMED_SIZE = (256, 256)  # pixels of the camera assumed when there is none
 
 
 def choose_device(name: str) -> torch.device:
@@ -106,7 +79,7 @@ class AudioToShape:
         Raises InputError when a checkpoint is missing, damaged, or the device does not exist.
         """
         folder = Path(weights) if weights else WEIGHTS
-        place = choose_device(device)
+        chosen = choose_device(device)
         encoder, alignment, first = models.load_tri_encoder(folder / "alignment.safetensors")
         autoencoder, _, second = models.load_autoencoder(folder / "autoencoder.safetensors")
         denoiser, diffusion, third = models.load_denoiser(folder / "denoiser.safetensors")
@@ -117,8 +90,30 @@ class AudioToShape:
             denoiser=denoiser,
             alignment=alignment,
             diffusion=diffusion,
-            device=place,
+            device=chosen,
             weights_sha256=hashlib.sha256(together.encode()).hexdigest(),
+        )
+
+    @classmethod
+    def untrained(cls, preset: Preset = PRESETS["tiny"], *, device: str = "auto") -> AudioToShape:
+        """A system whose shapes mean nothing: everything around it can be tried without weights."""
+        torch.manual_seed(0)
+        encoder = models.build_tri_encoder(preset.alignment, VOCABULARY)
+        autoencoder = models.build_autoencoder(preset.autoencoder)
+        denoiser = models.build_denoiser(
+            preset.denoiser,
+            num_tokens=preset.autoencoder.num_tokens,
+            latent_dim=preset.autoencoder.latent_dim,
+            context_dim=preset.alignment.token_dim,
+        )
+        return cls(
+            encoder=encoder.eval(),
+            autoencoder=autoencoder.eval(),
+            denoiser=denoiser.eval(),
+            alignment=preset.alignment,
+            diffusion=preset.denoiser,
+            device=choose_device(device),
+            weights_sha256="random",
         )
 
     @torch.inference_mode()
@@ -134,32 +129,26 @@ class AudioToShape:
         return Heard(heard.embedding[0].cpu().numpy(), context, label, scores[label], scores, familiarity)
 
     @torch.inference_mode()
-    def draw(
+    def sample(
         self,
         contexts: torch.Tensor,
         generator: torch.Generator,
-        *,
-        steps: int | None = None,
-        guidance: float | None = None,
-        guided_share: float | None = None,
+        sampling: Sampling,
         on_step: Callable[[int, int, torch.Tensor], None] | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Clouds for a batch of contexts (B, L, C): points (B, N, 3) and colors (B, N, 3) in [0, 1], float32.
-
-        `on_step` as in generation.diffusion.sample.
-        """
-        latents = sample(
+    ) -> torch.Tensor:
+        """Standardised latents (B, T, C) for a batch of contexts (B, L, C'). `on_step` as in generation.diffusion."""
+        own = self.diffusion
+        return sample(
             self.denoiser,
             contexts,
             (self.autoencoder.encoder.num_tokens, len(self.autoencoder.latent_mean)),
-            train_steps=self.diffusion.train_steps,
-            steps=self.diffusion.sample_steps if steps is None else steps,
-            guidance=self.diffusion.guidance if guidance is None else guidance,
-            guided_share=self.diffusion.guided_share if guided_share is None else guided_share,
+            train_steps=own.train_steps,
+            steps=own.sample_steps if sampling.steps is None else sampling.steps,
+            guidance=own.guidance if sampling.guidance is None else sampling.guidance,
+            guided_share=own.guided_share if sampling.guided_share is None else sampling.guided_share,
             generator=generator,
             on_step=on_step,
         )
-        return self.decode(latents)
 
     @torch.inference_mode()
     def decode(self, latents: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -167,22 +156,27 @@ class AudioToShape:
         points, colors = self.autoencoder.decode(latents)
         return points.float().cpu().numpy(), colors.float().cpu().numpy()
 
+    def sample_clouds(
+        self, contexts: torch.Tensor, generator: torch.Generator, sampling: Sampling = DEFAULTS.sampling
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Clouds for a batch of contexts (B, L, C'): points (B, N, 3) and colors (B, N, 3) in [0, 1], float32."""
+        return self.decode(self.sample(contexts, generator, sampling))
+
     @torch.inference_mode()
     def imagine(
         self,
         heard: Heard,
+        sampling: Sampling = DEFAULTS.sampling,
         *,
-        seed: int = 0,
-        steps: int | None = None,
-        guidance: float | None = None,
-        num_points: int = 2048,
-        progress: Progress | None = None,
-        on_estimate: Estimates | None = None,
+        stopwatch: Stopwatch | None = None,
+        on_step: OnStep | None = None,
     ) -> Shape:
-        """Draw a shape for what was heard; one seed, one shape. Steps and guidance default to the checkpoint's."""
+        """Draw a shape for what was heard, at an assumed place before an assumed camera."""
+        watch = stopwatch or Stopwatch()
 
-        def finished(points: np.ndarray, colors: np.ndarray) -> Shape:
-            points, origin = resize_cloud(points[0], num_points, np.random.default_rng(seed))
+        def finished(latents: torch.Tensor) -> Shape:
+            points, colors = self.decode(latents)
+            points, origin = resize_cloud(points[0], sampling.num_points, np.random.default_rng(sampling.seed))
             shape = Shape(
                 points=points,
                 colors=np.round(colors[0][origin] * 255).astype(np.uint8),
@@ -190,51 +184,56 @@ class AudioToShape:
                 label=heard.label,
                 scores=heard.scores,
             )
-            return place(shape, Camera.default(*DEFAULT_VIEW))
+            return self.place(shape, Camera.default(*ASSUMED_SIZE))
 
         def follow(step: int, total: int, clean: torch.Tensor) -> None:
-            if progress:
-                progress("diffuse", step, total)
-            if on_estimate:
-                on_estimate(step, total, lambda: finished(*self.decode(clean)))
+            if on_step:
+                on_step(Step("diffuse", step, total, lambda: finished(clean)))
 
-        generator = torch.Generator().manual_seed(seed)
-        drawn = self.draw(heard.context[None], generator, steps=steps, guidance=guidance, on_step=follow)
-        if progress:
-            progress("decode_shape", 1, 1)
-        return finished(*drawn)
+        generator = torch.Generator().manual_seed(sampling.seed)
+        with watch.stage("diffuse"):
+            latents = self.sample(heard.context[None], generator, sampling, follow)
+        with watch.stage("decode_shape"):
+            shape = finished(latents)
+        if on_step:
+            on_step(Step("decode_shape", 1, 1, lambda: shape))
+        return shape
 
     def refine(
         self,
         shape: Shape,
-        image: np.ndarray,
+        frame: Frame,
+        refining: Refining = DEFAULTS.refining,
         *,
-        camera: Camera | None = None,
-        pose_known: bool = False,
-        mask: np.ndarray | None = None,
-        iterations: int = 300,
-        time_budget_s: float | None = None,
         seed: int = 0,
-        progress: Progress | None = None,
+        stopwatch: Stopwatch | None = None,
+        on_step: OnStep | None = None,
     ) -> tuple[Shape, Refined]:
-        """Fit a coarse shape to an image (H, W, 3) uint8 RGB with 3D Gaussians.
+        """Fit a coarse shape to a camera frame with 3D Gaussians.
 
-        `camera` gives the intrinsics, and with `pose_known` its pose too (canonical frame to camera); `mask` (H, W)
-        says which pixels are the object. Returns the refined shape, or the coarse one where the image was not trusted.
+        Returns the refined shape, or the coarse one where the image was not trusted.
         """
+
+        def follow(stage: str, step: int, total: int) -> None:
+            if on_step:
+                on_step(Step(stage, step, total))
+
         fitted = refine(
             shape.points,
             shape.colors,
-            image,
-            camera=camera,
-            pose_known=pose_known,
-            mask=mask,
-            iterations=iterations,
-            time_budget_s=time_budget_s,
+            frame.image,
+            camera=frame.camera,
+            pose_known=frame.pose_known,
+            mask=frame.mask,
+            iterations=refining.iterations,
+            time_budget_s=refining.time_budget_s,
             seed=seed,
             device=str(self.device),
-            progress=progress,
+            progress=follow,
         )
+        for stage, seconds in fitted.seconds.items():
+            if stopwatch:
+                stopwatch.add(stage, seconds)
         if not fitted.accepted:
             return shape, fitted
         trust = np.float32(max(shape.confidence.max(), 1e-6))  # how sure the label is; the fit adds its own measure
@@ -245,75 +244,105 @@ class AudioToShape:
             confidence=trust * fitted.confidence,
             gaussians=fitted.gaussians,
         )
-        return place(better, fitted.camera), fitted
+        return self.place(better, fitted.camera), fitted
 
     def generate(
         self,
         waveform: np.ndarray,
         *,
-        image: np.ndarray | None = None,
-        camera: Camera | None = None,
-        pose_known: bool = False,
-        mask: np.ndarray | None = None,
-        seed: int = 0,
-        steps: int | None = None,
-        guidance: float | None = None,
-        num_points: int = 2048,
-        refine_steps: int = 300,
-        time_budget_s: float | None = None,
-        progress: Progress | None = None,
-        on_estimate: Estimates | None = None,
+        frame: Frame | None = None,
+        settings: Settings = DEFAULTS,
+        deadline: float | None = None,
+        stopwatch: Stopwatch | None = None,
+        on_step: OnStep | None = None,
     ) -> Generation:
-        """Listen, imagine and, with an image, refine. `progress` is called at every step and may raise Cancelled."""
-        timings: dict[str, float] = {}
+        """Listen, imagine and, with a camera frame, refine.
 
-        @contextmanager
-        def timed(stage: str) -> Iterator[None]:
-            start = time.perf_counter()
-            yield
-            timings[stage] = 1000 * (time.perf_counter() - start)
+        Arguments:
+            waveform: (S,) float32 mono at 16 kHz in [-1, 1].
+            deadline: time.monotonic() until which to answer. Refinement stops early to keep it.
+            stopwatch: one that has measured what came before, such as decoding; by default, a new one.
+            on_step: called at every step of every stage; what it raises stops the run.
+        A refinement that fails keeps the coarse shape and says so in the notice.
+        Raises DeadlineMissed when the deadline comes before there is a shape, Cancelled if `on_step` does.
+        """
+        watch = stopwatch or Stopwatch()
 
-        marks: dict[str, float] = {}
+        def tell(step: Step) -> None:
+            if deadline is not None and step.stage in ("encode", "diffuse") and time.monotonic() > deadline:
+                raise DeadlineMissed
+            if on_step:
+                on_step(step)
 
-        def watch(stage: str, step: int, total: int) -> None:
-            marks[stage] = time.perf_counter()
-            if progress:
-                progress(stage, step, total)
+        with watch.stage("encode"):
+            heard = self.listen(waveform)
+        tell(Step("encode", 1, 1))
+        known = heard.confidence >= settings.listening.min_confidence
+        notices = [] if known else [f"unknown sound, most like {heard.label} (confidence {heard.confidence:.2f})"]
+        coarse = self.imagine(heard, settings.sampling, stopwatch=watch, on_step=tell)
 
-        with timed("total"):
-            with timed("encode"):
-                heard = self.listen(waveform)
-                watch("encode", 1, 1)
-            start = time.perf_counter()
-            coarse = self.imagine(
-                heard,
-                seed=seed,
-                steps=steps,
-                guidance=guidance,
-                num_points=num_points,
-                progress=watch,
-                on_estimate=on_estimate,
-            )
-            timings["diffuse"] = 1000 * (marks["diffuse"] - start)
-            timings["decode_shape"] = 1000 * (time.perf_counter() - marks["diffuse"])
-            shape, refined = coarse, None
-            timings["pose"] = timings["refine"] = 0.0
-            if image is not None and refine_steps > 0:
-                with timed("refine"):
+        shape, refined, pose_source = coarse, None, "assumed"
+        refining = _within(settings.refining, deadline)
+        if frame is not None and settings.refining.iterations > 0:
+            if refining is None:
+                notices.append("image not used: no time was left before the deadline")
+            else:
+                try:
                     shape, refined = self.refine(
-                        coarse,
-                        image,
-                        camera=camera,
-                        pose_known=pose_known,
-                        mask=mask,
-                        iterations=refine_steps,
-                        time_budget_s=time_budget_s,
-                        seed=seed,
-                        progress=watch,
+                        coarse, frame, refining, seed=settings.sampling.seed, stopwatch=watch, on_step=tell
                     )
-                timings["pose"] = 1000 * refined.seconds.get("pose", 0.0)
-                timings["refine"] -= timings["pose"]
-        return Generation(shape, coarse, heard, refined, timings, seed, str(self.device), self.weights_sha256)
+                except Exception as error:
+                    if not _leaves_the_shape(error):
+                        raise
+                    notices.append(f"image not used: {type(error).__name__}: {error}")
+        if refined is not None and refined.accepted:
+            pose_source = "given" if frame.pose_known else "fitted"
+        elif refined is not None:
+            notices.append("image not used: the object was not found in it, or the fit cannot be trusted")
+        return Generation(
+            shape=shape,
+            coarse=coarse,
+            heard=heard,
+            known=known,
+            refined=refined,
+            pose_source=pose_source,
+            notice="; ".join(notices),
+            timings_ms=watch.timings_ms(),
+            seed=settings.sampling.seed,
+            device=str(self.device),
+            weights_sha256=self.weights_sha256,
+        )
+
+    def place(self, shape: Shape, camera: Camera) -> Shape:
+        """Put a shape before a camera, in metres.
+
+        A single view cannot tell scale, so the usual size of its class does.
+        """
+        extent = float(np.ptp(shape.points, axis=0).max())
+        scale = SIZE_M[shape.label] / max(extent, 1e-6)
+        matrix = camera.world_to_camera.copy()
+        matrix[:3] *= scale
+        return replace(shape, camera_from_shape=matrix)
+
+
+def _within(refining: Refining, deadline: float | None) -> Refining | None:
+    """The same settings with a time budget that ends at the deadline; None where nothing is left of it."""
+    if deadline is None:
+        return refining
+    left = deadline - time.monotonic()
+    if refining.time_budget_s is not None:
+        left = min(left, refining.time_budget_s)
+    lowest, highest = (getattr(limits_of(Refining)["time_budget_s"], end) for end in ("low", "high"))
+    return replace(refining, time_budget_s=min(left, highest)) if left >= lowest else None
+
+
+def _leaves_the_shape(error: Exception) -> bool:
+    """Whether a failed refinement costs the image alone: on CUDA, for instance, gsplat may be missing.
+
+    It does not after a cancellation, without memory, or when CUDA answers nothing else any more.
+    """
+    fatal = isinstance(error, (Cancelled, MemoryError, torch.OutOfMemoryError))
+    return not fatal and not (isinstance(error, RuntimeError) and "CUDA error" in str(error))
 
 
 def isolation(points: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from audio2shape_core.files import replacing
-from audio2shape_core.pipeline import Generation
+from audio2shape_core.results import Generation
 from audio2shape_core.shape import Shape
 
 SAMPLE_RATE = 16_000

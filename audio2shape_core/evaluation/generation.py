@@ -23,7 +23,8 @@ from audio2shape_core.evaluation.retrieval import Embedded, Embedder, both_ways
 from audio2shape_core.evaluation.set_metrics import pairwise_chamfer, spread, subsample
 from audio2shape_core.evaluation.shape_sets import CD_POINTS, SET_SIZE, compare_sets
 from audio2shape_core.evaluation.shape_sets import report as report_sets
-from audio2shape_core.pipeline import AudioToShape, Heard
+from audio2shape_core.pipeline import AudioToShape
+from audio2shape_core.results import Heard
 from audio2shape_core.shape import Shape
 from audio2shape_core.vocabulary import VOCABULARY
 
@@ -60,7 +61,7 @@ def imagine_all(model: AudioToShape, heard: list[tuple[Item, Heard]], seed: int 
     out = []
     for start in tqdm(range(0, len(heard), BATCH), "imagining", disable=len(heard) <= BATCH):
         part = heard[start : start + BATCH]
-        points, colors = model.draw(torch.stack([h.context for _, h in part]), generator)
+        points, colors = model.sample_clouds(torch.stack([h.context for _, h in part]), generator)
         for (item, h), cloud, color in zip(part, points, colors):
             out.append(Imagined(item, h, cloud, np.round(color * 255).astype(np.uint8)))
     return out

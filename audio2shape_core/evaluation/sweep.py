@@ -17,6 +17,7 @@ from audio2shape_core.evaluation.gallery import read_gallery
 from audio2shape_core.evaluation.generation import hear, judge_classes, macro
 from audio2shape_core.evaluation.set_metrics import minimum_matching_distance, pairwise_chamfer, spread, subsample
 from audio2shape_core.pipeline import AudioToShape
+from audio2shape_core.settings import Sampling
 from audio2shape_core.vocabulary import VOCABULARY
 
 PER_CLASS = 6  # recordings, and references
@@ -49,7 +50,7 @@ def evaluate_sweep(data: Path, split: str, *, weights: Path, device: str, pictur
     labels = np.array([h.label for h in heard])
 
     def measure(**settings) -> dict[str, float]:
-        clouds, _ = model.draw(contexts, torch.Generator().manual_seed(0), **settings)
+        clouds, _ = model.sample_clouds(contexts, torch.Generator().manual_seed(0), Sampling(**settings))
         clouds = [normalize(cloud) for cloud in clouds]
         right = macro(np.array(judge_classes(weights, clouds)) == labels, labels)[0]
         mmd, variety = [], []

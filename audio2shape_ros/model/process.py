@@ -21,9 +21,9 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
 from audio2shape_core.doctor import of_a_library, remedy
-from audio2shape_core.errors import Cancelled, InputError
+from audio2shape_core.errors import Cancelled, DeadlineMissed, InputError
 from audio2shape_ros.model.server import beyond_repair, describe, make_shape, save_shape, warm_up
-from audio2shape_ros.requests.requests import DeadlineMissed, ModelOptions, OutOfMemory, Request
+from audio2shape_ros.requests.requests import ModelOptions, OutOfMemory, Request
 
 # Exceptions travel as a name and a text: unpickling torch's own would import torch in the node. First match counts.
 KINDS: tuple[tuple[str, type[Exception]], ...] = (

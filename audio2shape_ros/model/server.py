@@ -7,7 +7,6 @@ import gc
 import importlib.util
 import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,20 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audio2shape_core.audio import SAMPLE_RATE, resample
-from audio2shape_core.errors import Cancelled, Progress
+from audio2shape_core.errors import Progress
+from audio2shape_core.frame import Frame
+from audio2shape_core.settings import Refining, Sampling, Settings
 from audio2shape_core.shape import Shape
-from audio2shape_ros.requests.requests import (
-    DeadlineMissed,
-    GaussianArrays,
-    ModelInfo,
-    ModelOptions,
-    Outcome,
-    OutOfMemory,
-    Request,
-)
+from audio2shape_core.stopwatch import Stopwatch
+from audio2shape_ros.requests.requests import GaussianArrays, ModelInfo, ModelOptions, Outcome, OutOfMemory, Request
 
 if TYPE_CHECKING:
     from audio2shape_core.pipeline import AudioToShape
+    from audio2shape_core.results import Step
 
 DEFAULT_POINTS = 2048  # what the decoder gives by itself
 
@@ -66,64 +61,47 @@ def make_shape(
 def attempt(
     model: AudioToShape, request: Request, progress: Progress | None, on_preview: Callable[[Shape], None] | None
 ) -> Outcome:
-    def watch(stage: str, step: int, total: int) -> None:
-        # Refinement has a budget of its own: by then there is a shape to give back.
-        if request.deadline and time.monotonic() > request.deadline and stage in ("decode", "encode", "diffuse"):
-            raise DeadlineMissed
+    frame = None if request.view is None else Frame(request.view.pixels, request.view.camera)
+    if frame is not None and request.refine_steps == 0:
+        frame = None
+
+    def on_step(step: Step) -> None:
         if progress:
-            progress(stage, step, total)
+            progress(step.stage, step.step, step.total)
+        if not on_preview or not step.estimate:
+            return
+        last = step.stage == "decode_shape"
+        due = request.preview_steps and step.step % request.preview_steps == 0 and step.step < step.total
+        if frame is not None if last else due:
+            on_preview(step.estimate())
 
-    def estimate(step: int, total: int, decode: Callable[[], Shape]) -> None:
-        if step % request.preview_steps == 0 and step < total:
-            on_preview(decode())
-
-    watch("decode", 1, 1)
-    waveform = resample(request.waveform, request.sample_rate, SAMPLE_RATE)
+    watch = Stopwatch(request.received)
+    with watch.stage("decode"):
+        waveform = resample(request.waveform, request.sample_rate, SAMPLE_RATE)
+    if progress:
+        progress("decode", 1, 1)
     generation = model.generate(
         waveform,
-        seed=request.seed,
-        steps=request.steps,
-        guidance=request.guidance,
-        num_points=request.num_points,
-        progress=watch,
-        on_estimate=estimate if on_preview and request.preview_steps else None,
+        frame=frame,
+        settings=Settings(
+            sampling=Sampling(request.seed, request.steps, request.guidance, num_points=request.num_points),
+            refining=Refining(request.refine_steps, request.refine_budget_s),
+        ),
+        deadline=request.deadline,
+        stopwatch=watch,
+        on_step=on_step,
     )
-    shape, refined, rendering, notice = generation.shape, False, None, ""
-    timings = {stage: ms for stage, ms in generation.timings_ms.items() if stage != "total"}
-    budget = request.refine_budget_s
-    if request.deadline:
-        budget = min(budget, request.deadline - time.monotonic())
-    if request.view is not None and request.refine_steps > 0 and budget > 0:
-        if on_preview:
-            on_preview(shape)
-        view = request.view
-        try:
-            shape, fitted = model.refine(
-                shape,
-                view.pixels,
-                camera=view.camera,
-                iterations=request.refine_steps,
-                time_budget_s=budget,
-                seed=request.seed,
-                progress=watch,
-            )
-            refined, rendering = fitted.accepted, fitted.rendering
-            timings |= {stage: 1000 * seconds for stage, seconds in fitted.seconds.items()}
-        except Exception as error:  # the coarse shape is there, and better than none: on CUDA, gsplat may be missing
-            if isinstance(error, Cancelled) or out_of_memory(error) or beyond_repair(error):
-                raise
-            notice = f"not refined: {type(error).__name__}: {error}"
-    timings["total"] = 1000 * (time.monotonic() - request.received)
+    refined = generation.refined
     return Outcome(
-        shape=without_torch(shape),
+        shape=without_torch(generation.shape),
         confidence=float(generation.heard.confidence),
-        refined=refined,
+        refined=refined is not None and refined.accepted,
         seed=generation.seed,
         device=generation.device,
         weights_sha256=generation.weights_sha256,
-        timings_ms=timings,
-        rendering=rendering,
-        notice=notice,
+        timings_ms=generation.timings_ms,
+        rendering=refined.rendering if refined else None,
+        notice=generation.notice,
     )
 
 
@@ -183,37 +161,8 @@ def warm_up(model: AudioToShape) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
     image = np.full((96, 128, 3), 255, np.uint8)
     image[24:72, 32:96] = 60  # something to find
-    model.generate(noise, image=image, steps=1, refine_steps=1)
-
-
-def random_model(device: str) -> AudioToShape:
-    """An untrained system of the tiny preset: what it draws means nothing, everything around it can be tested."""
-    import torch
-
-    from audio2shape_core import models
-    from audio2shape_core.pipeline import AudioToShape, choose_device
-    from audio2shape_core.presets import PRESETS
-    from audio2shape_core.vocabulary import VOCABULARY
-
-    preset = PRESETS["tiny"]
-    torch.manual_seed(0)
-    encoder = models.build_tri_encoder(preset.alignment, VOCABULARY)
-    autoencoder = models.build_autoencoder(preset.autoencoder)
-    denoiser = models.build_denoiser(
-        preset.denoiser,
-        num_tokens=preset.autoencoder.num_tokens,
-        latent_dim=preset.autoencoder.latent_dim,
-        context_dim=preset.alignment.token_dim,
-    )
-    return AudioToShape(
-        encoder=encoder.eval(),
-        autoencoder=autoencoder.eval(),
-        denoiser=denoiser.eval(),
-        alignment=preset.alignment,
-        diffusion=preset.denoiser,
-        device=choose_device(device),
-        weights_sha256="random",
-    )
+    settings = Settings(sampling=Sampling(steps=1), refining=Refining(iterations=1))
+    model.generate(noise, frame=Frame(image), settings=settings)
 
 
 def load_model(options: ModelOptions) -> AudioToShape:
@@ -230,5 +179,5 @@ def load_model(options: ModelOptions) -> AudioToShape:
     torch.set_num_threads(options.cpu_threads)
     folder = Path(options.weights_dir).expanduser() if options.weights_dir else WEIGHTS
     if options.allow_random and not any(folder.glob("*.safetensors")):
-        return random_model(options.device)
+        return AudioToShape.untrained(device=options.device)
     return AudioToShape.load(folder, device=options.device)

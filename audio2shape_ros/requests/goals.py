@@ -15,25 +15,29 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
 from audio2shape_core.audio import load_audio
-from audio2shape_core.errors import STAGES, Cancelled, InputError
+from audio2shape_core.errors import Cancelled, DeadlineMissed, InputError
 from audio2shape_ros.action import GenerateShape
 from audio2shape_ros.msg import ShapeHypothesis
-from audio2shape_ros.requests.requests import (
-    Busy,
-    DeadlineMissed,
-    Job,
-    ModelFailed,
-    NoAudio,
-    NotActive,
-    OutOfMemory,
-    Silence,
-)
+from audio2shape_ros.requests.requests import Busy, Job, ModelFailed, NoAudio, NotActive, OutOfMemory, Silence
 
 RCLError = rclpy_implementation.RCLError
 LONGEST_LINE = 8  # goals that wait; each holds a sound and a picture
 POLL_S = 0.05
 STATE_S = 2.0  # that rclpy may take from its cancel callback to the goal's new state
 Code = GenerateShape.Result
+
+
+# The stages of the core by the numbers of the action. Looking at the image is part of finding the pose.
+F = GenerateShape.Feedback
+STAGE_NUMBERS = {
+    "decode": F.STAGE_AUDIO,
+    "encode": F.STAGE_ENCODE,
+    "diffuse": F.STAGE_DIFFUSION,
+    "decode_shape": F.STAGE_DECODE,
+    "look": F.STAGE_POSE,
+    "pose": F.STAGE_POSE,
+    "refine": F.STAGE_REFINE,
+}
 
 
 class BadRequest(InputError):
@@ -161,7 +165,7 @@ class Goals:
         asked = goal.handle.request
 
         def progress(stage: str, step: int, total: int) -> None:
-            feedback = GenerateShape.Feedback(stage=STAGES.index(stage), step=step, total_steps=total)
+            feedback = GenerateShape.Feedback(stage=STAGE_NUMBERS[stage], step=step, total_steps=total)
             feedback.progress, feedback.elapsed_s = step / max(total, 1), time.monotonic() - goal.accepted
             goal.handle.publish_feedback(feedback)
 

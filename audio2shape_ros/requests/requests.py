@@ -13,7 +13,7 @@ import numpy as np
 
 from audio2shape_core.audio import rms_dbfs
 from audio2shape_core.camera import Camera
-from audio2shape_core.errors import Cancelled, InputError, Progress
+from audio2shape_core.errors import InputError, Progress
 from audio2shape_core.shape import Shape
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ class NoAudio(InputError):
 
 class Silence(InputError):
     """Something to hear, but too quiet."""
-
-
-class DeadlineMissed(Cancelled):
-    """There was no shape yet when the deadline came."""
 
 
 class OutOfMemory(RuntimeError):

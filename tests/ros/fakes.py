@@ -12,8 +12,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.errors import InputError
+from audio2shape_core.errors import DeadlineMissed, InputError
+from audio2shape_core.frame import Frame
+from audio2shape_core.results import Generation, Heard, OnStep, Step
+from audio2shape_core.settings import Settings
 from audio2shape_core.shape import Shape
+from audio2shape_core.stopwatch import Stopwatch
 from audio2shape_ros.requests.requests import ModelOptions
 
 STEP_S = 0.005
@@ -30,54 +34,72 @@ class FakeModel:
     weights_sha256 = "fake"
 
     def generate(
-        self, waveform, *, seed=0, steps=None, guidance=None, num_points=256, progress=None, on_estimate=None, **_
-    ):
-        fail(seed)
-        if seed == NO_MEMORY or num_points > POINTS:
+        self,
+        waveform: np.ndarray,
+        *,
+        frame: Frame | None = None,
+        settings: Settings,
+        deadline: float | None = None,
+        stopwatch: Stopwatch | None = None,
+        on_step: OnStep | None = None,
+    ) -> Generation:
+        sampling = settings.sampling
+        fail(sampling.seed)
+        if sampling.seed == NO_MEMORY or sampling.num_points > POINTS:
             raise MemoryError
-        tell = progress or (lambda *_: None)
-        tell("encode", 1, 1)
-        total = steps or 4
-        rng = np.random.default_rng([seed, len(waveform), int(1e6 * float(np.square(waveform).mean()))])
-        points = rng.normal(0, 0.3, (num_points, 3)).astype(np.float32)
-        place = Camera.default(128, 96).world_to_camera
+        watch, tell = stopwatch or Stopwatch(), on_step or (lambda _: None)
+        tell(Step("encode", 1, 1))
+        total = sampling.steps or 4
+        level = int(1e6 * float(np.square(waveform).mean()))
+        rng = np.random.default_rng([sampling.seed, len(waveform), level])
+        points = rng.normal(0, 0.3, (sampling.num_points, 3)).astype(np.float32)
         shape = Shape(
             points,
-            rng.integers(0, 256, (num_points, 3), np.uint8),
-            np.full(num_points, 0.7, np.float32),
+            rng.integers(0, 256, (len(points), 3), np.uint8),
+            np.full(len(points), 0.7, np.float32),
             "dog",
-            {"dog": 0.7, "guitar": "little" if seed == UNPUBLISHABLE else 0.2},
-            place,
+            {"dog": 0.7, "guitar": "little" if sampling.seed == UNPUBLISHABLE else 0.2},
+            Camera.default(128, 96).world_to_camera,
         )
         for step in range(1, total + 1):
-            time.sleep(SLOW_STEP_S if seed == SLOW else STEP_S)
-            tell("diffuse", step, total)
-            if on_estimate:
-                on_estimate(step, total, lambda part=step / total: replace(shape, points=part * shape.points))
-        tell("decode_shape", 1, 1)
-        heard = SimpleNamespace(confidence=0.7)
-        timings = {"encode": 1.0, "diffuse": 1000 * STEP_S * total, "decode_shape": 1.0, "total": 2.0}
-        return SimpleNamespace(
+            self._pass_time("diffuse", sampling.seed, watch)
+            if deadline is not None and time.monotonic() > deadline:
+                raise DeadlineMissed
+            part = step / total
+            tell(Step("diffuse", step, total, lambda part=part: replace(shape, points=part * shape.points)))
+        tell(Step("decode_shape", 1, 1, lambda: shape))
+        refined, notice = None, ""
+        if frame is not None and settings.refining.iterations:
+            if sampling.seed == NO_MEMORY_REFINING:
+                raise MemoryError
+            if sampling.seed == NO_RASTERIZER:
+                notice = "image not used: ModuleNotFoundError: No module named 'gsplat'"
+            else:
+                refined = self._refine(frame, settings, watch, tell)
+        return Generation(
             shape=shape,
-            heard=heard,
-            timings_ms=timings,
-            seed=seed,
+            coarse=shape,
+            heard=Heard(np.zeros(4), None, "dog", 0.7, shape.scores, 1.0),
+            known=True,
+            refined=refined,
+            pose_source="fitted" if refined else "assumed",
+            notice=notice,
+            timings_ms=watch.timings_ms(),
+            seed=sampling.seed,
             device=self.device,
             weights_sha256=self.weights_sha256,
         )
 
-    def refine(self, shape, image, *, camera, iterations, time_budget_s, seed, progress):
-        if seed == NO_MEMORY_REFINING:
-            raise MemoryError
-        if seed == NO_RASTERIZER:
-            raise ModuleNotFoundError("No module named 'gsplat'")
-        progress("pose", 1, 1)
-        for step in range(iterations):
+    def _pass_time(self, stage: str, seed: int, watch: Stopwatch) -> None:
+        with watch.stage(stage):
             time.sleep(SLOW_STEP_S if seed == SLOW else STEP_S)
-            progress("refine", step + 1, iterations)
-        closer = shape.camera_from_shape.copy()
-        fitted = SimpleNamespace(accepted=True, rendering=image, seconds={"pose": 0.001, "refine": 0.001})
-        return replace(shape, camera_from_shape=closer), fitted
+
+    def _refine(self, frame: Frame, settings: Settings, watch: Stopwatch, tell: OnStep) -> SimpleNamespace:
+        tell(Step("pose", 1, 1))
+        for step in range(settings.refining.iterations):
+            self._pass_time("refine", settings.sampling.seed, watch)
+            tell(Step("refine", step + 1, settings.refining.iterations))
+        return SimpleNamespace(accepted=True, rendering=frame.image)
 
 
 def fail(seed: int) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from graph import gone
 
-from audio2shape_core.errors import Cancelled, InputError
+from audio2shape_core.errors import Cancelled, DeadlineMissed, InputError
 from audio2shape_ros.model.handle import ModelHandle
-from audio2shape_ros.requests.requests import DeadlineMissed, Job, ModelFailed, ModelOptions, OutOfMemory, Request, View
+from audio2shape_ros.requests.requests import Job, ModelFailed, ModelOptions, OutOfMemory, Request, View
 
 SOUND = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
 
