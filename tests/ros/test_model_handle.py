@@ -135,7 +135,7 @@ def test_a_shape_that_cannot_be_refined_is_given_as_it_is(shared):
     view = View(np.zeros((8, 8, 3), np.uint8), None, "", 0)
     outcome = make(shared, fakes.NO_RASTERIZER, view=view, refine_steps=3)
     assert not outcome.refined
-    assert outcome.notice == "not refined: ModuleNotFoundError: No module named 'gsplat'"
+    assert outcome.notice == "image not used: ModuleNotFoundError: No module named 'gsplat'"
 
 
 def test_an_exception_of_the_model_is_told_and_costs_no_restart(shared):
