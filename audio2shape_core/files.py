@@ -46,3 +46,18 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
         raise InputError(f"cannot write {path} ({error.strerror}); choose a place that can be written") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_bytes(path: str | os.PathLike, largest: int = 2**30) -> bytes:
+    """What a file holds. Raises InputError where there is no file, or one of over `largest` bytes."""
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise InputError(f"no file at {path}; expected a result of audio2shape")
+        with path.open("rb") as file:
+            data = file.read(largest + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path} ({error}); expected a file") from error
+    if len(data) > largest:
+        raise InputError(f"{path} holds over {largest >> 20} MiB; expected a smaller file")
+    return data

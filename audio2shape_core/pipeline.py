@@ -22,6 +22,7 @@ from audio2shape_core.alignment.tri_encoder import TriEncoder
 from audio2shape_core.audio import glances
 from audio2shape_core.camera import Camera
 from audio2shape_core.checkpoint import WEIGHTS
+from audio2shape_core.clouds import resize_cloud
 from audio2shape_core.errors import Cancelled, DeadlineMissed, InputError
 from audio2shape_core.frame import Frame
 from audio2shape_core.generation.denoiser import UNetDenoiser
@@ -31,7 +32,7 @@ from audio2shape_core.presets import PRESETS, AlignmentConfig, DenoiserConfig, P
 from audio2shape_core.refinement import Refined, refine
 from audio2shape_core.results import Generation, Heard, OnStep, Step
 from audio2shape_core.settings import Refining, Sampling, Settings, limits_of
-from audio2shape_core.shape import Shape, resize_cloud
+from audio2shape_core.shape import Shape
 from audio2shape_core.stopwatch import Stopwatch
 from audio2shape_core.vocabulary import SIZE_M, VOCABULARY
 
@@ -242,7 +243,7 @@ class AudioToShape:
             points=fitted.points,
             colors=fitted.colors,
             confidence=trust * fitted.confidence,
-            gaussians=fitted.gaussians,
+            splats=fitted.gaussians.to_splats(),
         )
         return self.place(better, fitted.camera), fitted
 

@@ -8,47 +8,22 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audio2shape_core.errors import InputError
+from audio2shape_core.files import read_bytes
+from audio2shape_core.formats import obj
+from audio2shape_core.formats.obj import Mesh
+from audio2shape_core.shape import SUFFIXES, Shape
 
 if TYPE_CHECKING:
     from viser import ViserServer
 
-SUFFIXES = (".ply", ".splat", ".npz", ".obj")
 POINT_SIZE = 0.008  # of the shape's size
 VIEWPOINT = np.array([0.75, 0.5, 0.45])  # of the first look, in sizes of the shape from its middle: front and left side
-
-
-@dataclass(frozen=True)
-class Cloud:
-    """points (N, 3) float32; colors (N, 3) uint8."""
-
-    points: np.ndarray
-    colors: np.ndarray
-
-
-@dataclass(frozen=True)
-class Splats:
-    """points (N, 3) centres; covariances (N, 3, 3); colors (N, 3) and opacities (N, 1), 0..1; all float32."""
-
-    points: np.ndarray
-    covariances: np.ndarray
-    colors: np.ndarray
-    opacities: np.ndarray
-
-
-@dataclass(frozen=True)
-class Mesh:
-    """points (V, 3) float32; faces (F, 3) int; colors (V, 3) uint8."""
-
-    points: np.ndarray
-    faces: np.ndarray
-    colors: np.ndarray
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -67,27 +42,20 @@ def view(args: argparse.Namespace) -> None:
     server.sleep_forever()
 
 
-def read_scene(path: str) -> Cloud | Splats | Mesh:
+def read_scene(path: str) -> Shape | Mesh:
     """Read what `audio2shape generate` writes, or another file of these formats. Raises InputError for others."""
     file = Path(path)
     if file.suffix not in SUFFIXES:
         raise InputError(f"cannot show {path}: expected a file ending in {', '.join(SUFFIXES)}")
-    if not file.is_file():
-        raise InputError(f"no file at {path}; expected a result of `audio2shape generate`")
-    if file.suffix == ".obj":
-        return _read_obj(file)
-    data = file.read_bytes()
-    if file.suffix == ".splat" or b"property float f_dc_0\n" in data[:4096]:
-        from audio2shape_core.formats.splats import from_ply, from_splat
-
-        return _splats((from_splat if file.suffix == ".splat" else from_ply)(data))
-    from audio2shape_core.shape import Shape
-
-    shape = Shape.load(file)
-    return Cloud(shape.points, shape.colors)
+    if file.suffix != ".obj":
+        return Shape.load(file)
+    try:
+        return obj.decode(read_bytes(file))
+    except ValueError as error:
+        raise InputError(f"cannot read {path} ({error}); expected a Wavefront .obj with v and f lines") from error
 
 
-def serve(scene: Cloud | Splats | Mesh, title: str, *, host: str = "127.0.0.1", port: int = 8080) -> ViserServer:
+def serve(scene: Shape | Mesh, title: str, *, host: str = "127.0.0.1", port: int = 8080) -> ViserServer:
     """Show a scene at the first free port from `port` on; returns the running server."""
     try:
         import viser
@@ -116,15 +84,17 @@ def serve(scene: Cloud | Splats | Mesh, title: str, *, host: str = "127.0.0.1", 
     return server
 
 
-def _add(server: ViserServer, scene: Cloud | Splats | Mesh, size: float) -> None:
+def _add(server: ViserServer, scene: Shape | Mesh, size: float) -> None:
     if isinstance(scene, Mesh):
         import trimesh  # comes with viser
 
         server.gui.add_markdown(f"{len(scene.points)} vertices, {len(scene.faces)} triangles")
         server.scene.add_mesh_trimesh("/shape", trimesh.Trimesh(scene.points, scene.faces, vertex_colors=scene.colors))
-    elif isinstance(scene, Splats):
-        server.gui.add_markdown(f"{len(scene.points)} Gaussians")
-        server.scene.add_gaussian_splats("/shape", scene.points, scene.covariances, scene.colors, scene.opacities)
+    elif scene.splats is not None:
+        splats = scene.splats
+        server.gui.add_markdown(f"{len(splats)} Gaussians")
+        opacities = splats.opacities[:, None]
+        server.scene.add_gaussian_splats("/shape", splats.means, splats.covariances, splats.colors, opacities)
     else:
         server.gui.add_markdown(f"{len(scene.points)} points")
         cloud = server.scene.add_point_cloud(
@@ -141,32 +111,3 @@ def _add(server: ViserServer, scene: Cloud | Splats | Mesh, size: float) -> None
         @slider.on_update
         def _(_event) -> None:
             cloud.point_size = POINT_SIZE * size * slider.value
-
-
-def _splats(gaussians) -> Splats:
-    axes = gaussians.rotations() * gaussians.scales[:, None]
-    covariances = (axes @ axes.mT).numpy()
-    colors, opacities = gaussians.colors.clamp(0, 1), gaussians.opacities[:, None]
-    return Splats(gaussians.means.numpy(), covariances, colors.numpy(), opacities.numpy())
-
-
-def _read_obj(file: Path) -> Mesh:
-    """Triangles, polygons as fans, and vertex colours where there are any."""
-    vertices, faces = [], []
-    try:
-        for line in file.read_text().splitlines():
-            kind, *values = line.split() or [""]
-            if kind == "v":
-                vertices.append(
-                    [*map(float, values[:6])] if len(values) >= 6 else [*map(float, values[:3]), 0.7, 0.7, 0.7]
-                )
-            elif kind == "f":
-                corners = [int(value.split("/")[0]) for value in values]
-                corners = [c - 1 if c > 0 else len(vertices) + c for c in corners]
-                faces += [(corners[0], *pair) for pair in zip(corners[1:-1], corners[2:])]
-        table, faces = np.array(vertices, np.float32), np.array(faces)
-        if table.shape[1:] != (6,) or faces.ndim != 2 or not 0 <= faces.min() <= faces.max() < len(table):
-            raise ValueError("no triangles")
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {file} ({error}); expected a Wavefront .obj with v and f lines") from error
-    return Mesh(table[:, :3], faces, np.round(255 * table[:, 3:]).clip(0, 255).astype(np.uint8))

@@ -7,11 +7,12 @@ from scenes import box_cloud
 from scipy.spatial import cKDTree
 
 from audio2shape_core.camera import Camera
+from audio2shape_core.clouds import DISC_FLATNESS, DISC_WIDTH, spacing
 from audio2shape_core.refinement.appearance import color_transfer, paint, spread_colors
 from audio2shape_core.refinement.deformation import Deformation
 from audio2shape_core.refinement.dense_cloud import onto_surface, sample_cloud
 from audio2shape_core.refinement.density import DensityControl, choose, double, weighted_residual
-from audio2shape_core.splatting.gaussians import INITIAL_FLATNESS, INITIAL_WIDTH, Gaussians, spacing
+from audio2shape_core.splatting.gaussians import Gaussians
 from audio2shape_core.splatting.rasterizer import render
 
 CAMERA = Camera.look_at(40, 20, width=40, height=32)
@@ -33,7 +34,7 @@ def test_scales_are_distances_to_neighbours():
     built = Gaussians.from_cloud(points, np.zeros((300, 3), np.uint8))
     expected = distances[:, 1:4].mean(1)
     expected = np.maximum(expected, np.percentile(expected, 5))
-    assert np.allclose(built.scales[:, 0], INITIAL_WIDTH * expected, rtol=1e-4)
+    assert np.allclose(built.scales[:, 0], DISC_WIDTH * expected, rtol=1e-4)
 
 
 def test_discs_lie_in_the_surface():
@@ -41,7 +42,7 @@ def test_discs_lie_in_the_surface():
     built = Gaussians.from_cloud(points, np.zeros((3000, 3), np.uint8))
     normals = built.rotations()[:, :, 2].numpy()
     assert np.median(np.abs((normals * points).sum(1))) > 0.99
-    assert torch.allclose(built.scales[:, 2], INITIAL_FLATNESS * built.scales[:, 0])
+    assert torch.allclose(built.scales[:, 2], DISC_FLATNESS * built.scales[:, 0])
 
 
 def test_repeated_points_have_a_size():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from audio2shape_core.formats.obj import encode_obj, wrap
+from audio2shape_core.formats.obj import encode, wrap
 
 
 def ball(count=4000):
@@ -23,6 +23,6 @@ def test_the_mesh_lies_about_the_points():
 def test_the_file_is_in_metres_and_read_by_others(tmp_path):
     trimesh = pytest.importorskip("trimesh", reason="trimesh is the second opinion on OBJ files")
     path = tmp_path / "ball.obj"
-    path.write_bytes(encode_obj(*ball(), scale=0.1, label="ball"))
+    path.write_bytes(encode(*ball(), scale=0.1, label="ball"))
     mesh = trimesh.load(path)
     assert mesh.extents == pytest.approx([0.21] * 3, abs=0.02)

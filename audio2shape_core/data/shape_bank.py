@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from audio2shape_core.clouds import resize_cloud
 from audio2shape_core.data.canonical import canonicalize, normalize
 from audio2shape_core.data.manifest import Item, item_of, load_points, read_manifest, read_rows
 from audio2shape_core.files import replacing
-from audio2shape_core.shape import resize_cloud
 from audio2shape_core.synthetic.shapes import procedural_shape
 from audio2shape_core.vocabulary import VOCABULARY
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from audio2shape_core.clouds import resize_cloud
 from audio2shape_core.data.canonical import normalize
 from audio2shape_core.evaluation.gallery import GalleryShape
 from audio2shape_core.generation.vqvae import PointCloudVQVAE
-from audio2shape_core.shape import Shape, resize_cloud
+from audio2shape_core.shape import Shape
 
 PAIRS = (
     ("guitar", "violin"),

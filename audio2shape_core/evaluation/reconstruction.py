@@ -16,13 +16,13 @@ import torch
 from tqdm import tqdm
 
 from audio2shape_core import models
+from audio2shape_core.clouds import resize_cloud
 from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
 from audio2shape_core.evaluation.interpolation import draw_interpolation
 from audio2shape_core.evaluation.metrics import chamfer, emd, fscore
 from audio2shape_core.generation.ordering import morton_sort
 from audio2shape_core.generation.vqvae import PointCloudVQVAE
 from audio2shape_core.pipeline import choose_device
-from audio2shape_core.shape import resize_cloud
 from audio2shape_core.vocabulary import VOCABULARY
 
 MAX_PER_CLASS = 12

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.splatting.gaussians import spacing, surface_normals
+from audio2shape_core.clouds import spacing, surface_normals
 
 # In units of the cloud's spacing (mean distance to three neighbours). About ten such discs overlap within a surface and
 # half as many at its edge. A smaller slack would let a curved surface hide itself.

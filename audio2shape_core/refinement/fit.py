@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from audio2shape_core.camera import Camera
+from audio2shape_core.clouds import spacing
 from audio2shape_core.errors import Progress
 from audio2shape_core.refinement.appearance import color_transfer, paint
 from audio2shape_core.refinement.deformation import Deformation
 from audio2shape_core.refinement.dense_cloud import onto_surface
 from audio2shape_core.refinement.density import DensityControl, choose, double, weighted_residual
 from audio2shape_core.refinement.symmetry import symmetrize
-from audio2shape_core.splatting.gaussians import Gaussians, spacing
+from audio2shape_core.splatting.gaussians import Gaussians
 from audio2shape_core.splatting.projection import project
 from audio2shape_core.splatting.rasterizer import one_torch_thread, render
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
+from audio2shape_core.clouds import spacing, surface_normals
 from audio2shape_core.refinement.spread import farthest_points
-from audio2shape_core.splatting.gaussians import spacing, surface_normals
 
 MIRROR = np.array([1.0, -1.0, 1.0])
 ROUNDS = 5

@@ -6,20 +6,13 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
+from audio2shape_core.clouds import surface_discs
 from audio2shape_core.errors import InputError
+from audio2shape_core.splats import SURFACE_OPACITY, Splats
 
-INITIAL_OPACITY = (
-    0.85  # a surface of such discs lets about a seventh of the light through, as near as discs come to solid
-)
 SOLID = 4.0  # logit of an opacity of .98
-# Gaussians start as discs on the surface: this is their thickness, as a share of their width.
-INITIAL_FLATNESS = 0.3
-# Width of a disc as a share of the mean distance to its three nearest neighbours: wide enough to close the surface.
-INITIAL_WIDTH = 0.8
-NEIGHBORS_FOR_NORMALS = 12
 
 
 @dataclass
@@ -80,23 +73,26 @@ class Gaussians:
             raise InputError(f"points of shape {points.shape}: expected (N, 3) finite coordinates with N >= 4")
         if colors.shape != points.shape or colors.dtype != np.uint8:
             raise InputError(f"colors {colors.dtype}{colors.shape}: expected uint8{points.shape}, one colour a point")
-        width = INITIAL_WIDTH * spacing(points)[:, None]  # (N, 1)
-        scales = np.repeat(width, 3, axis=1) * (1, 1, INITIAL_FLATNESS)
+        quats, scales = surface_discs(points)
         return cls(
             means=torch.from_numpy(points.copy()),
-            quats=torch.from_numpy(_surface_quaternions(points)),
+            quats=torch.from_numpy(quats),
             log_scales=torch.from_numpy(np.log(scales).astype(np.float32)),
-            logit_opacities=torch.full((len(points),), INITIAL_OPACITY).logit(),
+            logit_opacities=torch.full((len(points),), SURFACE_OPACITY).logit(),
             colors=torch.from_numpy(colors.astype(np.float32) / 255),
         )
 
+    @classmethod
+    def from_splats(cls, splats: Splats) -> Gaussians:
+        """The Gaussians whose `to_splats` is `splats`, to float32's precision, on the CPU."""
+        values = splats.means, splats.quats, splats.log_scales, splats.logit_opacities, splats.colors
+        return cls(*(torch.from_numpy(value.copy()) for value in values))
 
-def spacing(points: np.ndarray) -> np.ndarray:
-    """(N,) mean distance to the three nearest neighbours, but no less than the 5th percentile: points may repeat."""
-    neighbors = min(4, len(points))
-    distance = cKDTree(points).query(points, neighbors)[0][:, 1:].mean(1)
-    positive = distance[distance > 0]
-    return np.maximum(distance, np.percentile(positive, 5) if len(positive) else 1e-3)
+    def to_splats(self) -> Splats:
+        """After activation, as arrays without torch."""
+        quats = torch.nn.functional.normalize(self.quats, dim=-1)
+        values = self.means, quats, self.scales, self.opacities, self.colors.clamp(0, 1)
+        return Splats(*(value.detach().float().cpu().numpy() for value in values))
 
 
 def rotation_matrices(quats: Tensor) -> Tensor:
@@ -114,24 +110,3 @@ def rotation_matrices(quats: Tensor) -> Tensor:
         1 - 2 * (x * x + y * y),
     )
     return torch.stack(rows, -1).unflatten(-1, (3, 3))
-
-
-def surface_normals(points: np.ndarray) -> np.ndarray:
-    """(N, 3) unit normals of the surface that points (N, 3) lie on, of either sign."""
-    return _surface_axes(points)[:, :, 0]
-
-
-def _surface_axes(points: np.ndarray) -> np.ndarray:
-    """(N, 3, 3) columns: the directions in which each point's neighbours spread, the least one, the normal, first."""
-    _, index = cKDTree(points).query(points, min(NEIGHBORS_FOR_NORMALS, len(points)))
-    local = points[index] - points[index].mean(1, keepdims=True)  # (N, K, 3)
-    return np.linalg.eigh(np.einsum("nki,nkj->nij", local, local))[1]
-
-
-def _surface_quaternions(points: np.ndarray) -> np.ndarray:
-    """(N, 4) rotations whose third axis is the local surface normal."""
-    from scipy.spatial.transform import Rotation
-
-    frame = _surface_axes(points)[:, :, [2, 1, 0]]
-    frame[:, :, 1] *= np.sign(np.linalg.det(frame))[:, None]  # right-handed
-    return Rotation.from_matrix(frame).as_quat()[:, [3, 0, 1, 2]].astype(np.float32)

@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from audio2shape_core.errors import Cancelled, InputError
 from audio2shape_core.shape import Shape
@@ -26,7 +25,7 @@ ERRORS: dict[str, type[Exception]] = dict(model_process.KINDS)
 class ModelHandle:
     """One model in a process of its own.
 
-    All methods may be called from any thread; of `start`, `make`, `save` and `tend` one at a time talks to the process.
+    All methods may be called from any thread; of `start`, `make` and `tend` one at a time talks to the process.
     `log(text)` gets what the operator should know.
     """
 
@@ -144,18 +143,6 @@ class ModelHandle:
             follower(*said)
         except Exception as error:
             self._log(f"progress was not told: {type(error).__name__}: {error}")
-
-    def save(self, shape: Shape, path: Path) -> None:
-        """Write a shape whose encoding needs the model's libraries; waits for the shape in the making.
-
-        Raises InputError where it cannot be written, ModelFailed where the process does not run.
-        """
-        with self._talking:
-            self._check_running()
-            self._send("save", next(self._numbers), shape, path)
-            what, *said = self._receive()
-            if what == "failed":
-                self._raise(*said)
 
     def _check_running(self) -> None:
         if self.pid is None:

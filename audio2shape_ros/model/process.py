@@ -1,10 +1,10 @@
 """The process that owns the model, and what is said over the pipe to it.
 
-    to it       ("make", number, Request) · ("cancel", number) · ("save", number, Shape, Path)
+    to it       ("make", number, Request) · ("cancel", number)
     from it     ("ready", ModelInfo) or ("refused", text), once
                 ("note", text)                              something for the log
                 ("progress", stage, step, total), ("preview", Shape)
-                ("made", Outcome, ModelInfo) · ("saved",) · ("failed", kind, text)
+                ("made", Outcome, ModelInfo) · ("failed", kind, text)
 
 It ends when the pipe does, and after a failure of the kind "fatal". A process of its own, because a crash in native
 code, an out-of-memory kill or a failed CUDA kernel must not take the node along, because only the end of a process
@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, wait
 
 from audio2shape_core.doctor import of_a_library, remedy
 from audio2shape_core.errors import Cancelled, DeadlineMissed, InputError
-from audio2shape_ros.model.server import beyond_repair, describe, make_shape, save_shape, warm_up
+from audio2shape_ros.model.server import beyond_repair, describe, make_shape, warm_up
 from audio2shape_ros.requests.requests import ModelOptions, OutOfMemory, Request
 
 # Exceptions travel as a name and a text: unpickling torch's own would import torch in the node. First match counts.
@@ -75,11 +75,7 @@ def serve(pipe: Connection, model: object, what: str, number: int, *rest: object
     if what == "cancel":
         return  # it came when the work was done
     try:
-        if what == "save":
-            save_shape(*rest)
-            pipe.send(("saved",))
-        else:
-            pipe.send(("made", *make(pipe, model, number, *rest)))
+        pipe.send(("made", *make(pipe, model, number, *rest)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
     except Exception as error:

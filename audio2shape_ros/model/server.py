@@ -8,7 +8,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from audio2shape_core.frame import Frame
 from audio2shape_core.settings import Refining, Sampling, Settings
 from audio2shape_core.shape import Shape
 from audio2shape_core.stopwatch import Stopwatch
-from audio2shape_ros.requests.requests import GaussianArrays, ModelInfo, ModelOptions, Outcome, OutOfMemory, Request
+from audio2shape_ros.requests.requests import ModelInfo, ModelOptions, Outcome, OutOfMemory, Request
 
 if TYPE_CHECKING:
     from audio2shape_core.pipeline import AudioToShape
@@ -93,7 +93,7 @@ def attempt(
     )
     refined = generation.refined
     return Outcome(
-        shape=without_torch(generation.shape),
+        shape=generation.shape,
         confidence=float(generation.heard.confidence),
         refined=refined is not None and refined.accepted,
         seed=generation.seed,
@@ -103,26 +103,6 @@ def attempt(
         rendering=refined.rendering if refined else None,
         notice=generation.notice,
     )
-
-
-def without_torch(shape: Shape) -> Shape:
-    """The shape with its Gaussians as arrays: who receives it may not have torch loaded."""
-    if shape.gaussians is None:
-        return shape
-    arrays = {f.name: getattr(shape.gaussians, f.name).detach().cpu().numpy() for f in fields(GaussianArrays)}
-    return replace(shape, gaussians=GaussianArrays(**arrays))
-
-
-def save_shape(shape: Shape, path: Path) -> None:
-    """Shape.save for a shape whose Gaussians are arrays. Raises InputError where it cannot be written."""
-    if shape.gaussians is not None:
-        import torch
-
-        from audio2shape_core.splatting.gaussians import Gaussians
-
-        tensors = {f.name: torch.from_numpy(getattr(shape.gaussians, f.name)) for f in fields(GaussianArrays)}
-        shape = replace(shape, gaussians=Gaussians(**tensors))
-    shape.save(path)
 
 
 def out_of_memory(error: Exception) -> bool:

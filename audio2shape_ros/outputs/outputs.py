@@ -27,14 +27,14 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Float64, Header
 
-from audio2shape_core.shape import Shape
+from audio2shape_core.shape import Shape, Splats
 from audio2shape_ros.camera.images import rgb_to_image
 from audio2shape_ros.msg import ShapeHypothesis
 from audio2shape_ros.optional import optional
 from audio2shape_ros.outputs import conversions, splat_viewers
 from audio2shape_ros.outputs.splats import NONE, carry, to_splats
 from audio2shape_ros.parameters import Settings
-from audio2shape_ros.requests.requests import GaussianArrays, Outcome, Request
+from audio2shape_ros.requests.requests import Outcome, Request
 
 OWN_FRAME = "audio2shape"  # without any camera: upright at the origin of a frame of its own
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -50,7 +50,7 @@ class Outputs:
     def __init__(self, node, settings: Settings) -> None:
         self._node, self._settings = node, settings
         self._viewers = splat_viewers.installed()
-        self._splats: tuple[Header, GaussianArrays] | None = None  # of the latest shape,
+        self._splats: tuple[Header, Splats] | None = None  # of the latest shape,
         self._shown: set[str] = set()  # and the viewers' topics that it was published on
         self._showing = threading.Lock()
         latched = {"points": PointCloud2, "shape": ShapeHypothesis, "gaussians": PointCloud2}
@@ -172,15 +172,15 @@ class Outputs:
         if self._settings["output.tf"] and self._tf2_ros:
             self._broadcast(message)
         self._debug(request, outcome)
-        gaussians = outcome.shape.gaussians
-        self._publish_splats(message.header, NONE if gaussians is None else carry(gaussians, matrix))
+        splats = outcome.shape.splats
+        self._publish_splats(message.header, NONE if splats is None else carry(splats, matrix))
         return message, replace(outcome.shape, camera_from_shape=matrix)
 
-    def _publish_splats(self, header: Header, gaussians: GaussianArrays) -> None:
+    def _publish_splats(self, header: Header, splats: Splats) -> None:
         """Gaussians of the header's frame; none of them too, or viewers would show those of an earlier shape."""
-        self._publish("gaussians", to_splats(header, gaussians))
+        self._publish("gaussians", to_splats(header, splats))
         with self._showing:
-            self._splats, self._shown = (header, gaussians), set()
+            self._splats, self._shown = (header, splats), set()
         self.serve_viewers()
 
     def serve_viewers(self) -> None:

@@ -13,20 +13,17 @@ import array
 from collections.abc import Callable
 
 import numpy as np
-from scipy.spatial.transform import Rotation
-from scipy.special import expit
 from std_msgs.msg import Header
 
+from audio2shape_core.shape import Splats
 from audio2shape_ros.optional import optional
-from audio2shape_ros.outputs.splats import harmonics
-from audio2shape_ros.requests.requests import GaussianArrays
 
-INVISIBLE = GaussianArrays(  # for ROSplat, which fails over an array of none
-    *(np.array(value, np.float32) for value in ([[0, 0, 0]], [[1, 0, 0, 0]], [[-9, -9, -9]], [-99], [[0, 0, 0]]))
+INVISIBLE = Splats(  # for ROSplat, which fails over an array of none
+    *(np.array(value, np.float32) for value in ([[0, 0, 0]], [[1, 0, 0, 0]], [[1e-4, 1e-4, 1e-4]], [0], [[0, 0, 0]]))
 )
 
 
-def installed() -> dict[str, tuple[type, Callable[[Header, GaussianArrays], object]]]:
+def installed() -> dict[str, tuple[type, Callable[[Header, Splats], object]]]:
     """Topic, message and conversion of every viewer whose messages can be imported."""
     known = {
         "splat_array": ("gsplat_msgs", "SplatArray", to_splat_array),
@@ -36,24 +33,22 @@ def installed() -> dict[str, tuple[type, Callable[[Header, GaussianArrays], obje
     return {topic: viewer for topic, viewer in found.items() if viewer[0] is not None}
 
 
-def opacity_bytes(gaussians: GaussianArrays) -> list[int]:
-    return np.round(255 * expit(gaussians.logit_opacities)).astype(int).tolist()
+def opacity_bytes(splats: Splats) -> list[int]:
+    return np.round(255 * splats.opacities).astype(int).tolist()
 
 
-def to_splat_array(header: Header, gaussians: GaussianArrays):
+def to_splat_array(header: Header, splats: Splats):
     """Gaussians of the header's frame as gsplat_msgs/SplatArray: each a pose whose position has their covariance."""
     from gsplat_msgs.msg import Splat, SplatArray
 
-    w, x, y, z = gaussians.quats.astype(float).T
-    axes = Rotation.from_quat(np.stack([x, y, z, w], axis=1)).as_matrix() * np.exp(gaussians.log_scales)[:, None]
-    covariances = np.zeros((len(axes), 6, 6))
-    covariances[:, :3, :3] = axes @ axes.transpose(0, 2, 1)
+    covariances = np.zeros((len(splats), 6, 6))
+    covariances[:, :3, :3] = splats.covariances
     rows = zip(
-        gaussians.means.astype(float).tolist(),
-        gaussians.quats.astype(float).tolist(),
+        splats.means.astype(float).tolist(),
+        splats.quats.astype(float).tolist(),
         covariances.reshape(-1, 36),
-        opacity_bytes(gaussians),
-        harmonics(gaussians.colors),
+        opacity_bytes(splats),
+        splats.harmonics,
     )
     message = SplatArray()
     for mean, quat, covariance, opacity, color in rows:
@@ -68,20 +63,14 @@ def to_splat_array(header: Header, gaussians: GaussianArrays):
     return message
 
 
-def to_gaussian_array(header: Header, gaussians: GaussianArrays):
+def to_gaussian_array(header: Header, splats: Splats):
     """Gaussians as gaussian_interface/GaussianArray, in place of those shown before. It has no header: the viewer shows
     whatever frame they are in."""
     from gaussian_interface.msg import GaussianArray, SingleGaussian
 
-    if not len(gaussians.means):
-        gaussians = INVISIBLE
-    rows = zip(
-        gaussians.means,
-        gaussians.quats,
-        np.exp(gaussians.log_scales),
-        opacity_bytes(gaussians),
-        harmonics(gaussians.colors),
-    )
+    if not len(splats):
+        splats = INVISIBLE
+    rows = zip(splats.means, splats.quats, splats.scales, opacity_bytes(splats), splats.harmonics)
     message = GaussianArray(refresh=True)
     for mean, quat, scale, opacity, color in rows:
         shown = SingleGaussian(xyz=mean, rotation=quat, scale=scale, opacity=opacity)

@@ -7,7 +7,6 @@ scales, logit opacity), colour as the constant spherical harmonic. RViz shows it
 from __future__ import annotations
 
 import array
-import math
 import sys
 from dataclasses import replace
 
@@ -16,10 +15,9 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
+from audio2shape_core.shape import Splats
 from audio2shape_ros.outputs.conversions import split_similarity, transform
-from audio2shape_ros.requests.requests import GaussianArrays
 
-SH_C0 = 0.5 / math.sqrt(math.pi)  # the constant spherical harmonic: colour = 0.5 + C0 f_dc
 NAMES = (
     "x",
     "y",
@@ -40,38 +38,32 @@ NAMES = (
     "opacity",
 )
 FIELDS = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(NAMES)]
-NONE = GaussianArrays(*(np.zeros(shape, np.float32) for shape in ((0, 3), (0, 4), (0, 3), (0,), (0, 3))))
+NONE = Splats(*(np.zeros(shape, np.float32) for shape in ((0, 3), (0, 4), (0, 3), (0,), (0, 3))))
 
 
-def carry(gaussians: GaussianArrays, matrix: np.ndarray) -> GaussianArrays:
-    """Gaussians of the canonical frame in the frame that the (4, 4) similarity `matrix` leads to, metres; quaternions
-    of length one."""
+def carry(splats: Splats, matrix: np.ndarray) -> Splats:
+    """Gaussians of the canonical frame in the frame that the (4, 4) similarity `matrix` leads to, metres."""
     scale, rotation, _ = split_similarity(matrix)
-    turned = Rotation.from_matrix(rotation) * Rotation.from_quat(gaussians.quats[:, [1, 2, 3, 0]])
+    turned = Rotation.from_matrix(rotation) * Rotation.from_quat(splats.quats[:, [1, 2, 3, 0]])
     return replace(
-        gaussians,
-        means=transform(matrix, gaussians.means).astype(np.float32),
+        splats,
+        means=transform(matrix, splats.means).astype(np.float32),
         quats=turned.as_quat()[:, [3, 0, 1, 2]].astype(np.float32),
-        log_scales=gaussians.log_scales + np.float32(np.log(scale)),
+        scales=np.float32(scale) * splats.scales,
     )
 
 
-def harmonics(colors: np.ndarray) -> np.ndarray:
-    """(N, 3) coefficients of the constant spherical harmonic for colours in [0, 1]."""
-    return (colors - 0.5) / SH_C0
-
-
-def to_splats(header: Header, gaussians: GaussianArrays) -> PointCloud2:
+def to_splats(header: Header, splats: Splats) -> PointCloud2:
     """Gaussians of the header's frame."""
-    count = len(gaussians.means)
+    count = len(splats.means)
     table = np.concatenate(
         [
-            gaussians.means,
-            gaussians.log_scales,
-            gaussians.quats,
+            splats.means,
+            splats.log_scales,
+            splats.quats,
             np.zeros((count, 3)),
-            harmonics(gaussians.colors),
-            gaussians.logit_opacities.reshape(count, 1),
+            splats.harmonics,
+            splats.logit_opacities.reshape(count, 1),
         ],
         axis=1,
     ).astype(np.float32)

@@ -97,20 +97,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class GaussianArrays:
-    """The 3D Gaussians of a shape before activation: means (N, 3), quats (N, 4) w x y z, log_scales (N, 3),
-    logit_opacities (N,), colors (N, 3) in [0, 1], all float32."""
-
-    means: np.ndarray
-    quats: np.ndarray
-    log_scales: np.ndarray
-    logit_opacities: np.ndarray
-    colors: np.ndarray
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """A finished request. shape.gaussians is a GaussianArrays or None; timings_ms holds the stages in order, and
+    """A finished request. timings_ms holds the stages in order, and
     `total`; rendering: (H, W, 3) uint8 of the fitted Gaussians; notice: what had to be given up, if anything."""
 
     shape: Shape

@@ -10,7 +10,7 @@ from pathlib import Path
 from std_srvs.srv import SetBool, Trigger
 
 from audio2shape_core.errors import InputError
-from audio2shape_core.shape import GAUSSIANS_PLY, SUFFIXES
+from audio2shape_core.shape import SUFFIXES
 from audio2shape_ros.requests.goals import code_of
 from audio2shape_ros.requests.requests import Busy
 from audio2shape_ros.srv import SaveShape
@@ -73,11 +73,7 @@ class Servers:
             message, shape = self._node.latest
             name = request.file_path or f"{shape.label}-{message.id}"
             path = confined(name, request.format, self._node.settings["export_dir"])
-            if path.name.endswith((".splat", GAUSSIANS_PLY)):  # made with torch, which only the model's process has
-                with self._place():
-                    self._node.model.save(shape, path)
-            else:
-                shape.save(path)
+            shape.save(path)
             response.success, response.path, response.message = True, str(path), "saved"
         except Exception as error:
             response.message = code_of(error)[1]

@@ -12,12 +12,12 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
 from std_msgs.msg import Header
 
-from audio2shape_core.shape import Shape
+from audio2shape_core.shape import Shape, Splats
 from audio2shape_ros.outputs import conversions
 from audio2shape_ros.outputs.outputs import OWN_FRAME, Outputs
 from audio2shape_ros.outputs.splats import NONE
 from audio2shape_ros.parameters import TABLE, Settings
-from audio2shape_ros.requests.requests import GaussianArrays, Outcome, Request
+from audio2shape_ros.requests.requests import Outcome, Request
 
 CAMERA = "camera_optical_frame"
 # Two metres before a level camera, facing it, half a metre a unit: canonical x (front) is -z, z (up) is -y.
@@ -136,7 +136,7 @@ def test_viewers_get_splats_when_they_listen(outputs):
     outputs.listened = listening.__contains__
     outputs._viewers = {"viewer": (object, lambda header, gaussians: len(gaussians.means))}
     outputs.serve_viewers()  # before there is any shape
-    gaussians = GaussianArrays(*(np.ones(size, np.float32) for size in ((3, 3), (3, 4), (3, 3), (3,), (3, 3))))
+    gaussians = Splats(*(np.ones(size, np.float32) for size in ((3, 3), (3, 4), (3, 3), (3,), (3, 3))))
     outputs._publish_splats(Header(), gaussians)
     assert [name for name, _ in published] == ["gaussians"]
     listening.add("viewer")  # late
@@ -152,9 +152,7 @@ def test_splats_are_those_of_the_latest_shape(outputs):
     outputs._publish = published.__setitem__
     ones = (np.ones(size, np.float32) for size in ((3, 3), (3, 4), (3, 3), (3,), (3, 3)))
     request = Request(np.zeros(1), 1, start=0, end=1, seed=0, steps=None, guidance=None, num_points=3)
-    outcome = Outcome(
-        replace(SHAPE, gaussians=GaussianArrays(*ones)), 0.9, True, 0, "cpu", "fake", {"total": 1.0}, None, ""
-    )
+    outcome = Outcome(replace(SHAPE, splats=Splats(*ones)), 0.9, True, 0, "cpu", "fake", {"total": 1.0}, None, "")
     for shown, count in ((outcome, 3), (replace(outcome, shape=SHAPE), 0)):
         message, _ = outputs.publish(request, shown, CAMERA)
         assert published["gaussians"].width == count

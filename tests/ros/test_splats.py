@@ -3,22 +3,22 @@
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from scipy.special import expit
 from std_msgs.msg import Header
 
+from audio2shape_core.shape import Splats
 from audio2shape_ros.outputs import splat_viewers
 from audio2shape_ros.outputs.splats import NAMES, NONE, carry, to_splats
-from audio2shape_ros.requests.requests import GaussianArrays
 
 N = 20
 COLOR_OF = 0.28209479  # of a spherical harmonic of 1
 
 
-def make(count: int = N) -> GaussianArrays:
+def make(count: int = N) -> Splats:
     rng = np.random.default_rng(0)
     means, quats, scales = rng.normal(size=(count, 3)), rng.normal(size=(count, 4)), rng.uniform(0.01, 0.2, (count, 3))
-    arrays = means, quats, np.log(scales), rng.normal(size=count), rng.random((count, 3))
-    return GaussianArrays(*(a.astype(np.float32) for a in arrays))
+    quats /= np.linalg.norm(quats, axis=1, keepdims=True)
+    arrays = means, quats, scales, rng.random(count), rng.random((count, 3))
+    return Splats(*(a.astype(np.float32) for a in arrays))
 
 
 def similarity() -> np.ndarray:
@@ -42,7 +42,7 @@ def gaussians():
 def expected(gaussians):
     """Means and covariances after the similarity."""
     turn, matrix = similarity()[:3, :3], similarity()
-    spread = turn @ covariance(gaussians.quats, np.exp(gaussians.log_scales)) @ turn.T
+    spread = turn @ covariance(gaussians.quats, gaussians.scales) @ turn.T
     return gaussians.means @ turn.T + matrix[:3, 3], spread
 
 
@@ -59,7 +59,7 @@ def test_cloud(gaussians, expected):
     np.testing.assert_allclose(columns("x", "y", "z"), expected[0], atol=1e-5)
     np.testing.assert_allclose(sent, expected[1], atol=1e-6)
     np.testing.assert_allclose(0.5 + COLOR_OF * columns("f_dc_0", "f_dc_1", "f_dc_2"), gaussians.colors, atol=1e-6)
-    np.testing.assert_allclose(table["opacity"], gaussians.logit_opacities, atol=1e-6)
+    np.testing.assert_allclose(1 / (1 + np.exp(-table["opacity"])), gaussians.opacities, atol=1e-6)
     assert to_splats(Header(), NONE).width == 0
 
 
@@ -75,9 +75,9 @@ def test_splat_array(gaussians, expected):
     np.testing.assert_allclose(sent[:, :3, :3], expected[1], atol=1e-6)
     assert not sent[:, 3:].any()
     np.testing.assert_allclose(
-        covariance(quats, 0.4 * np.exp(gaussians.log_scales)), expected[1], atol=1e-6
+        covariance(quats, 0.4 * gaussians.scales), expected[1], atol=1e-6
     )  # what the orientation says
-    np.testing.assert_allclose([s.opacity / 255 for s in splats], expit(gaussians.logit_opacities), atol=0.003)
+    np.testing.assert_allclose([s.opacity / 255 for s in splats], gaussians.opacities, atol=0.003)
     colors = [0.5 + COLOR_OF * np.array(s.spherical_harmonics) for s in splats]
     np.testing.assert_allclose(colors, gaussians.colors, atol=1e-6)
     assert not splat_viewers.to_splat_array(header, NONE).splats
@@ -91,7 +91,7 @@ def test_gaussian_array(gaussians, expected):
     np.testing.assert_allclose([g.xyz for g in shown], expected[0], atol=1e-5)
     sent = covariance([g.rotation for g in shown], [g.scale for g in shown])
     np.testing.assert_allclose(sent, expected[1], atol=1e-6)
-    np.testing.assert_allclose([g.opacity / 255 for g in shown], expit(gaussians.logit_opacities), atol=0.003)
+    np.testing.assert_allclose([g.opacity / 255 for g in shown], gaussians.opacities, atol=0.003)
     colors = [0.5 + COLOR_OF * np.array(g.spherical_harmonics) for g in shown]
     np.testing.assert_allclose(colors, gaussians.colors, atol=1e-6)
     (nothing,) = splat_viewers.to_gaussian_array(Header(), NONE).gaussians

@@ -1,0 +1,65 @@
+"""Point clouds: how far apart their points lie, which way their surface faces, how they become larger or smaller.
+
+Letters: N points.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+# Width of a disc as a share of the mean distance to its three nearest neighbours: wide enough to close the surface.
+DISC_WIDTH = 0.8
+DISC_FLATNESS = 0.3  # thickness of a disc as a share of its width
+NEIGHBORS_FOR_NORMALS = 12
+
+
+def spacing(points: np.ndarray) -> np.ndarray:
+    """(N,) mean distance to the three nearest neighbours, but no less than the 5th percentile: points may repeat."""
+    neighbors = min(4, len(points))
+    distance = cKDTree(points).query(points, neighbors)[0][:, 1:].mean(1)
+    positive = distance[distance > 0]
+    return np.maximum(distance, np.percentile(positive, 5) if len(positive) else 1e-3)
+
+
+def surface_normals(points: np.ndarray) -> np.ndarray:
+    """(N, 3) unit normals of the surface that points (N, 3) lie on, of either sign."""
+    return _surface_axes(points)[:, :, 0]
+
+
+def surface_discs(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A flat disc at every point, in the plane of its neighbours; together they close the surface.
+
+    Arguments:
+        points: (N, 3), N >= 4.
+    Returns: rotations (N, 4) float32 unit quaternions w x y z whose third axis is the normal of the surface, and
+    scales (N, 3) float64, standard deviations along the rotated axes in the units of the points.
+    """
+    frame = _surface_axes(points)[:, :, [2, 1, 0]]
+    frame[:, :, 1] *= np.sign(np.linalg.det(frame))[:, None]  # right-handed
+    quats = Rotation.from_matrix(frame).as_quat()[:, [3, 0, 1, 2]].astype(np.float32)
+    return quats, np.repeat(DISC_WIDTH * spacing(points)[:, None], 3, axis=1) * (1, 1, DISC_FLATNESS)
+
+
+def resize_cloud(points: np.ndarray, num_points: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A cloud at another size: (N, 3) -> points (num_points, 3), and which point each belongs to (num_points,).
+
+    Larger clouds are subsampled. Smaller ones gain points between neighbours, on or close to the surface.
+    """
+    if len(points) >= num_points:
+        kept = rng.choice(len(points), num_points, replace=False)
+        return points[kept], kept
+    extra = rng.choice(len(points), num_points - len(points), replace=num_points > 2 * len(points))
+    _, neighbours = cKDTree(points).query(points[extra], k=4)
+    partner = neighbours[np.arange(len(extra)), rng.integers(1, 4, len(extra))]
+    share = rng.uniform(0.3, 0.7, (len(extra), 1)).astype(np.float32)
+    between = share * points[extra] + (1 - share) * points[partner]
+    return np.concatenate([points, between]), np.concatenate([np.arange(len(points)), extra])
+
+
+def _surface_axes(points: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) columns: the directions in which each point's neighbours spread, the least one, the normal, first."""
+    _, index = cKDTree(points).query(points, min(NEIGHBORS_FOR_NORMALS, len(points)))
+    local = points[index] - points[index].mean(1, keepdims=True)  # (N, K, 3)
+    return np.linalg.eigh(np.einsum("nki,nkj->nij", local, local))[1]
