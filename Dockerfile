@@ -15,7 +15,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
 RUN python3 -m venv --system-site-packages /opt/audio2shape
 ENV PATH=/opt/audio2shape/bin:$PATH
 WORKDIR /ws/src/audio2shape
-COPY setup.py pyproject.toml constraints.txt README.md ./
+COPY setup.py pyproject.toml constraints.txt README.md LICENSE ./
 COPY audio2shape_core audio2shape_core
 COPY audio2shape_ros audio2shape_ros
 RUN pip install --no-cache-dir -c constraints.txt --extra-index-url ${TORCH_INDEX} .

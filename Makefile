@@ -20,8 +20,16 @@ help: ## list what can be made
 	@touch $@
 
 .venv/.test: .venv/.core
-	@echo "installing what tests, linters and documentation need"
-	$(PIP) -e '.[teachers,cuda,view,test,lint,docs]'
+	@echo "installing what the tests need"
+	$(PIP) -e '.[teachers,cuda,view,test]'
+	@touch $@
+
+.venv/.lint: .venv/.test .venv/.ros
+	$(PIP) -e '.[lint]'
+	@touch $@
+
+.venv/.docs: .venv/.core
+	$(PIP) -e '.[docs]'
 	@touch $@
 
 .venv/.ros: .venv/.core requirements-ros-wheels.txt
@@ -63,22 +71,22 @@ benchmark: setup ## speed and memory on this machine: out/benchmark.json
 rasterizer-benchmark: setup ## speed of splatting and refinement against a plain twin: out/rasterizer.json
 	$(BIN)/python benchmarks/rasterizer.py --json out/rasterizer.json
 
-lint: .venv/.test ## style and formatting (ruff), types (mypy)
+lint: .venv/.lint ## style and formatting (ruff), types (mypy)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(MAKE) --no-print-directory types
 
-types: .venv/.test ## types alone
+types: .venv/.lint ## types alone
 	$(BIN)/mypy
 
-format: .venv/.test ## let ruff format everything, and mend what it can
+format: .venv/.lint ## let ruff format everything, and mend what it can
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-docs: .venv/.test ## the documentation as a site: out/site/index.html; a broken link is an error
-	$(BIN)/mkdocs build --strict --quiet --site-dir out/site
+docs: .venv/.docs ## the documentation as a site: out/site/index.html; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir out/site
 
-docs-serve: .venv/.test ## the same in the browser, built again when a page changes
-	$(BIN)/mkdocs serve
+docs-serve: .venv/.docs ## the same in the browser, built again when a page changes
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
-pre-commit: .venv/.test ## run the linters before each commit
+pre-commit: .venv/.lint ## run the linters before each commit
 	$(PIP) pre-commit && $(BIN)/pre-commit install
 
 clean: ## remove everything that was made
