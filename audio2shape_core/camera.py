@@ -105,6 +105,14 @@ class Camera:
         """(3,) camera centre in the world frame."""
         return -self.world_to_camera[:3, :3].T @ self.world_to_camera[:3, 3]
 
+    def view(self) -> tuple[float, float, float]:
+        """Azimuth, elevation and roll, degrees, of a camera about as if by `look_at`: where it stands, seen from the
+        origin of the world, and how far it is turned about its optical axis."""
+        x, y, z = self.position
+        azimuth, elevation = math.degrees(math.atan2(y, x)), math.degrees(math.atan2(z, math.hypot(x, y)))
+        turn = self.world_to_camera[:3, :3] @ view_rotation(azimuth, elevation).T
+        return azimuth, elevation, math.degrees(math.atan2(turn[1, 0], turn[0, 0]))
+
     def with_pose(self, world_to_camera: np.ndarray) -> Camera:
         return replace(self, world_to_camera=world_to_camera)
 

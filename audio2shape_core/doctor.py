@@ -62,7 +62,7 @@ def unusable(names: tuple[str, ...]) -> Iterator[Finding]:
             yield Finding("mend", name, f"{error}: {remedy(error)}")
 
 
-def examine(weights: str | None) -> Iterator[Finding]:
+def examine(weights: str | None, device: str) -> Iterator[Finding]:
     """Look at Python, packages, device, weights and memory, in that order."""
     yield Finding("ok", "python", f"{platform.python_version()} at {sys.executable}")
     missing = list(unusable(NEEDED))
@@ -84,7 +84,7 @@ def examine(weights: str | None) -> Iterator[Finding]:
     from audio2shape_core.pipeline import AudioToShape
 
     try:
-        model = AudioToShape.load(weights)
+        model = AudioToShape.load(weights, device=device)
         yield Finding("ok", "weights", f"sha256 {model.weights_sha256[:16]}, loaded on {model.device}")
     except InputError as error:
         yield Finding("mend", "weights", str(error))
@@ -96,10 +96,10 @@ def examine(weights: str | None) -> Iterator[Finding]:
         yield Finding("note", "cache", f"{cache} is read-only: kernels compile anew each run; set NUMBA_CACHE_DIR")
 
 
-def run_doctor(weights: str | None) -> tuple[dict, bool]:
+def run_doctor(weights: str | None, device: str = "auto") -> tuple[dict, bool]:
     """Print the findings; returns them as plain data, and whether nothing must be mended."""
     findings = []
-    for finding in examine(weights):
+    for finding in examine(weights, device):
         print(f"{finding.level:5s} {finding.what}: {finding.text}")
         findings.append(asdict(finding))
     return {"findings": findings}, all(f["level"] != "mend" for f in findings)

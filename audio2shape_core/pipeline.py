@@ -284,8 +284,10 @@ class AudioToShape:
 
         shape, refined, pose_source = coarse, None, "assumed"
         refining = _within(settings.refining, deadline)
-        if frame is not None and settings.refining.iterations > 0:
-            if refining is None:
+        if frame is not None:
+            if settings.refining.iterations == 0:
+                notices.append("image not used: refinement is off (0 iterations)")
+            elif refining is None:
                 notices.append("image not used: no time was left before the deadline")
             else:
                 try:

@@ -14,9 +14,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audio2shape_core.errors import InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 NONE_GIVEN = "the checkpoint's own"
 
@@ -31,6 +34,11 @@ class Limits:
     unit: str = ""
 
     @property
+    def span(self) -> str:
+        """The range in words: `0 to 5000`, `0.1 to 600 s`."""
+        return f"{self.low} to {self.high}{' ' * bool(self.unit)}{self.unit}"
+
+    @property
     def whole(self) -> bool:
         """Whether the setting counts something."""
         return isinstance(self.low, int)
@@ -43,6 +51,11 @@ def setting(default: Any, low: float, high: float, description: str, unit: str =
 
 class Checked:
     """A parcel of settings that refuses values out of range when it is built."""
+
+    @classmethod
+    def given(cls, **values: Any) -> Self:
+        """The parcel in which what is None keeps its default."""
+        return cls(**{name: value for name, value in values.items() if value is not None})
 
     def __post_init__(self) -> None:
         self.check()
@@ -69,8 +82,7 @@ def problem_of(name: str, value: Any, limits: Limits, default: Any) -> str:
         return ""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or not limits.low <= value <= limits.high:
-        unit = f" {limits.unit}" if limits.unit else ""
-        return f"{name} {value}: expected {limits.low:g} to {limits.high:g}{unit}"
+        return f"{name} {value}: expected {limits.span}"
     if limits.whole and value != int(value):
         return f"{name} {value}: expected a whole number"
     return ""

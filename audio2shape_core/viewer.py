@@ -5,7 +5,6 @@ viser (https://viser.studio) serves the page and everything on it from this mach
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 from pathlib import Path
@@ -24,22 +23,6 @@ if TYPE_CHECKING:
 
 POINT_SIZE = 0.008  # of the shape's size
 VIEWPOINT = np.array([0.75, 0.5, 0.45])  # of the first look, in sizes of the shape from its middle: front and left side
-
-
-def add_command(commands: argparse._SubParsersAction) -> None:
-    """Put `view` on the command line."""
-    p = commands.add_parser("view", help="look at a result in the browser (needs the extra [view])")
-    p.add_argument("file", metavar="FILE", help=f"{', '.join(SUFFIXES)}; a .ply may hold points or 3D Gaussians")
-    p.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in")
-    p.add_argument("--port", type=int, default=8080, help="first port to try (default: 8080)")
-    p.set_defaults(run=view)
-
-
-def view(args: argparse.Namespace) -> None:
-    """Serve until interrupted."""
-    server = serve(read_scene(args.file), Path(args.file).name, host=args.host, port=args.port)
-    print(f"{args.file} at http://{args.host}:{server.get_port()}  (stop with Ctrl-C)", flush=True)
-    server.sleep_forever()
 
 
 def read_scene(path: str) -> Shape | Mesh:

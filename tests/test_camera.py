@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from audio2shape_core.camera import Camera, undistort
 from audio2shape_core.errors import InputError
@@ -113,3 +115,9 @@ def test_no_distortion_returns_the_image_itself():
 def test_bad_cameras_are_refused(make):
     with pytest.raises(InputError, match="expected"):
         make()
+
+
+@given(st.floats(-179, 179), st.floats(-85, 85), st.floats(-179, 179))
+def test_the_view_of_a_camera_is_what_it_was_placed_by(azimuth, elevation, roll):
+    camera = Camera.look_at(azimuth, elevation, width=64, height=48, roll=roll)
+    assert camera.view() == pytest.approx((azimuth, elevation, roll), abs=1e-6)

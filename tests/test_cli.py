@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import soundfile
 
 from audio2shape_core.checkpoint import WEIGHTS
-from audio2shape_core.cli.main import main
+from audio2shape_core.cli.main import COMMANDS, main
 from audio2shape_core.refinement import refine
 from audio2shape_core.refinement.fit import fit
 from audio2shape_core.refinement.pose import estimate_pose
@@ -104,7 +105,9 @@ def test_generate_keeps_its_contract(tmp_path, sound):
         "device",
         "weights_sha256",
     }
-    assert set(result["timings_ms"]) == {"decode", "encode", "diffuse", "decode_shape", "pose", "refine", "total"}
+    assert set(result["timings_ms"]) == {
+        *("decode", "encode", "look", "diffuse", "decode_shape", "pose", "refine", "total")
+    }
     assert result["num_points"] == 2048
     assert result["seed"] == 3
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
@@ -181,7 +184,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path, capsys, sound, picture_and_
     picture, _ = picture_and_mask
     cv2.imwrite(str(tmp_path / "small.png"), np.full((48, 64), 255, np.uint8))
     arguments = ["generate", sound, "--image", picture, "--mask", tmp_path / "small.png", "--steps", "5"]
-    assert "expected shape (96, 128)" in refuse(capsys, *arguments, "--output", tmp_path / "a.ply")
+    assert "64 x 48, expected 128 x 96 pixels" in refuse(capsys, *arguments, "--output", tmp_path / "a.ply")
 
 
 @needs_weights
@@ -201,12 +204,70 @@ def test_the_search_of_the_pose_takes_half_of_the_time_budget_at_most(tmp_path, 
     assert 900 < held < 1000 + 10 * (least_steps + 4)  # and it looks at the clock now and then
 
 
-@pytest.mark.parametrize("command", ["", "generate", "train", "evaluate", "benchmark", "doctor"])
+@pytest.mark.parametrize("command", ["", *(command.__name__.split(".")[-1] for command in COMMANDS)])
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as exit_:
         main([*command.split(), "--help"])
     assert exit_.value.code == 0
-    assert "usage: audio2shape" in capsys.readouterr().out
+    assert f"usage: audio2shape {command}".strip() in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e30", "two"])
+def test_a_guidance_out_of_range_is_refused_in_one_line(value, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["generate", "a.wav", "--guidance", value])
+    assert exit_.value.code == 2
+    assert "argument --guidance" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--mask", "m.png"], "--mask without --image has no effect"),
+        (["--view", "10", "20"], "--view without --image has no effect"),
+        (["--fx", "300"], "--fx without --image has no effect"),
+        (["--refine-steps", "5"], "--refine-steps without --image has no effect"),
+        (["--time-budget", "5"], "--time-budget without --image has no effect"),
+        (["--image", "i.png", "--refine-steps", "0"], "--refine-steps 0 has no effect"),
+        (["--image", "i.png", "--cx", "5"], "need a focal length"),
+    ],
+)
+def test_options_without_effect_are_refused(options, line, tmp_path, capsys, sound):
+    assert line in refuse(capsys, "generate", sound, "--output", tmp_path / "a.ply", *options)
+
+
+@needs_weights
+def test_several_recordings_make_a_folder_and_a_bad_one_costs_only_itself(tmp_path, capsys, sound):
+    (tmp_path / "b").mkdir()
+    again = tmp_path / "b" / Path(sound).name
+    again.write_bytes(Path(sound).read_bytes())
+    (tmp_path / "bad.wav").write_text("no sound")
+    out, result = tmp_path / "shapes", tmp_path / "a.json"
+    argv = ["generate", sound, str(tmp_path / "bad.wav"), str(again), "--steps", "2", "--output", str(out)]
+    assert main([*argv, "--json", str(result)]) == 2
+    stem = Path(sound).stem
+    assert sorted(path.name for path in out.iterdir()) == [f"{stem}-2.ply", f"{stem}.ply"]
+    assert (out / f"{stem}.ply").read_bytes() == (out / f"{stem}-2.ply").read_bytes()
+    told = json.loads(result.read_text())
+    assert [Path(row["output"]).name for row in told["results"]] == [f"{stem}.ply", f"{stem}-2.ply"]
+    assert told["refused"] == 1
+    assert "bad.wav" in capsys.readouterr().err
+    assert "expected a folder" in refuse(capsys, "generate", sound, again, "--output", tmp_path / "one.ply")
+
+
+@needs_weights
+def test_an_unknown_sound_is_called_unknown(tmp_path, capsys):
+    path = write_sound(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.1, 2 * RATE))
+    result = generated(tmp_path, path, "--steps", "2")
+    assert not result["known"]
+    assert f"unknown, most like {result['label']}" in capsys.readouterr().out
+    assert result["notice"].startswith("unknown sound, most like")
+    assert generated(tmp_path, path, "--steps", "2", "--min-confidence", "0")["known"]
+
+
+def test_the_doctor_tries_the_device_that_is_named(capsys):
+    assert main(["doctor", "--device", "cuda:77"]) == 1
+    assert "device 'cuda:77' is not there" in capsys.readouterr().out
 
 
 def test_importing_the_core_loads_nothing_heavy():

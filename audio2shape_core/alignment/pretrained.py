@@ -79,10 +79,3 @@ def _fetch_clip(folder: Path) -> Path:
     os.replace(stored.resolve(), target)  # the hub's cache holds a link to the file
     shutil.rmtree(cache)
     return target
-
-
-def add_command(commands) -> None:
-    """`audio2shape pretrained DIR`, for the command line's parser."""
-    p = commands.add_parser("pretrained", help="fetch the paper's frozen encoders (Wav2CLIP, CLIP ViT-B/32)")
-    p.add_argument("folder", metavar="DIR", help="where Wav2CLIP.pt and CLIP's weights go; files there are kept")
-    p.set_defaults(run=lambda args: print(*download(args.folder), sep="\n"))
