@@ -15,6 +15,7 @@ from audio2shape_core.errors import InputError
 
 # Field of view along the longer image side when nothing is known about the camera: between webcams and phones.
 DEFAULT_FOV_DEG = 60.0
+FOCAL_LENGTHS = (0.1, 1e6)  # pixels
 # Default three-quarter view: the object's front and its left side are seen, slightly from above.
 DEFAULT_AZIMUTH_DEG, DEFAULT_ELEVATION_DEG = 35.0, 20.0
 # How much of the shorter half of the frame the unit sphere fills in the default view.
@@ -29,7 +30,8 @@ class Camera:
         width, height: image size in pixels.
         fx, fy, cx, cy: focal lengths and principal point in pixels (edge-based: the image centre is width / 2).
         world_to_camera: (4, 4) float64 rigid transform, world point -> optical frame.
-    Raises InputError for sizes or focal lengths that are not positive, or a transform that is not rigid.
+    Raises InputError for sizes that are not positive, focal lengths or a centre out of range, or a transform that is not
+    rigid.
     """
 
     width: int
@@ -43,11 +45,11 @@ class Camera:
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
             raise InputError(f"camera image size {self.width} x {self.height}: expected at least 1 x 1 pixels")
-        if not all(map(math.isfinite, (self.fx, self.fy, self.cx, self.cy))) or self.fx <= 0 or self.fy <= 0:
-            raise InputError(
-                f"camera intrinsics fx={self.fx} fy={self.fy} cx={self.cx} cy={self.cy}: expected finite numbers and "
-                "positive focal lengths in pixels (is CameraInfo filled in?)"
-            )
+        low, high = FOCAL_LENGTHS
+        if not (low <= self.fx <= high and low <= self.fy <= high):  # NaN is neither
+            raise InputError(f"focal length fx {self.fx}, fy {self.fy}: expected {low:g} to {high:g} pixels")
+        if not (abs(self.cx) <= high and abs(self.cy) <= high):
+            raise InputError(f"principal point cx {self.cx}, cy {self.cy}: expected {-high:g} to {high:g} pixels")
         pose = np.array(self.world_to_camera, dtype=np.float64)
         rotation = pose[:3, :3] if pose.shape == (4, 4) else np.zeros((3, 3))
         rigid = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-4) and np.linalg.det(rotation) > 0
@@ -118,7 +120,10 @@ class Camera:
 
     def scaled(self, factor: float) -> Camera:
         """The same view on an image resized by `factor` (each side rounded to whole pixels, at least 1)."""
-        width, height = max(1, round(self.width * factor)), max(1, round(self.height * factor))
+        return self.resized(max(1, round(self.width * factor)), max(1, round(self.height * factor)))
+
+    def resized(self, width: int, height: int) -> Camera:
+        """The same view on an image resized to that many pixels."""
         sx, sy = width / self.width, height / self.height
         return replace(
             self, width=width, height=height, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy

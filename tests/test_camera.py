@@ -121,3 +121,11 @@ def test_bad_cameras_are_refused(make):
 def test_the_view_of_a_camera_is_what_it_was_placed_by(azimuth, elevation, roll):
     camera = Camera.look_at(azimuth, elevation, width=64, height=48, roll=roll)
     assert camera.view() == pytest.approx((azimuth, elevation, roll), abs=1e-6)
+
+
+@pytest.mark.parametrize("focal", [0.0, -5.0, 1e-300, 1e300, float("nan"), float("inf")])
+def test_focal_lengths_out_of_range_are_refused(focal):
+    with pytest.raises(InputError, match="expected 0.1 to 1e[+]06 pixels"):
+        Camera(10, 10, focal, 20, 5, 5)
+    with pytest.raises(InputError, match="principal point"):
+        Camera(10, 10, 20, 20, 5, -abs(focal) if abs(focal) > 1e6 else float("nan"))

@@ -81,3 +81,42 @@ def test_alpha_channel_and_mask_are_taken_at_their_word(disc):
 def test_bad_images_and_masks_are_refused(image, mask):
     with pytest.raises(InputError, match="expected"):
         find_foreground(image, mask)
+
+
+def with_alpha(image: np.ndarray, transparent: np.ndarray) -> np.ndarray:
+    return np.dstack([image, np.where(transparent, 0, 255).astype(np.uint8)])
+
+
+@pytest.mark.parametrize("hole", ["corners", "bars", "block"])
+def test_transparent_corners_do_not_make_the_frame_the_object(disc, hole):
+    transparent = np.zeros(disc.shape, bool)
+    if hole == "corners":
+        transparent[:3, :3] = transparent[:3, -3:] = transparent[-3:, :3] = transparent[-3:, -3:] = True
+    elif hole == "bars":
+        transparent[:10] = transparent[-10:] = True
+    else:
+        transparent[2:8, 2:8] = True
+    image = painted(disc, np.full((*disc.shape, 3), 230.0))
+    found = find_foreground(with_alpha(image, transparent))
+    assert overlap(found.mask > 0.5, disc) > 0.95
+    assert not (found.mask[transparent] > 0).any()
+
+
+def test_a_few_opaque_pixels_are_no_object(disc):
+    image = painted(disc, np.full((*disc.shape, 3), 230.0))
+    few = np.ones(disc.shape, bool)
+    few[50:53, 80:83] = False
+    assert find_foreground(with_alpha(image, few)).confidence == 0
+
+
+@pytest.mark.parametrize(
+    ("mask", "reason"),
+    [
+        (np.zeros((120, 160)), "holds no object"),
+        (np.ones((120, 160), np.uint8), "fills all of it"),
+        (np.ones((160, 120), bool), r"has shape \(160, 120\), the picture \(120, 160\)"),
+    ],
+)
+def test_a_mask_that_says_nothing_is_refused_with_the_reason(disc, mask, reason):
+    with pytest.raises(InputError, match=reason):
+        find_foreground(painted(disc, clutter(disc.shape)), mask)

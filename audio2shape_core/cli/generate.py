@@ -132,9 +132,12 @@ def read_frame(args: argparse.Namespace) -> Frame:
     from audio2shape_core.frame import Frame
     from audio2shape_core.pictures import read_mask, read_picture
 
-    image = read_picture(args.image)
-    mask = read_mask(args.mask, image.shape[:2]) if args.mask else None
-    return Frame(image, camera_of(args, *image.shape[1::-1]), pose_known=args.view is not None, mask=mask)
+    picture = read_picture(args.image)
+    mask = read_mask(args.mask, picture) if args.mask else None
+    camera = camera_of(args, picture.width, picture.height)
+    if camera:
+        camera = camera.resized(*picture.pixels.shape[1::-1])
+    return Frame(picture.pixels, camera, pose_known=args.view is not None, mask=mask)
 
 
 def camera_of(args: argparse.Namespace, width: int, height: int) -> Camera | None:

@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 
 from audio2shape_core.errors import InputError
+from audio2shape_core.pictures import check_mask
 
 WORK_SIDE = 256  # pixels along the longer side while segmenting
 # A plain background: this share of the border lies within this Lab distance of the border's median colour.
 PLAIN_SHARE, PLAIN_DISTANCE = 0.9, 12.0
 # An object smaller or larger than these shares of the frame is not believed.
 AREA_MIN, AREA_MAX = 0.01, 0.9
+WHOLE_SIDE = 0.9  # opaque pixels along more than this share of a side of the frame: the picture goes on there
 
 
 @dataclass(frozen=True)
@@ -27,43 +29,49 @@ class Foreground:
 def find_foreground(image: np.ndarray, mask: np.ndarray | None = None) -> Foreground:
     """Separate the object from its background.
 
-    In this order: a mask given by the caller; the image's alpha channel; the distance from a plain background's colour;
-    GrabCut (Rother et al. 2004) that takes the image border for background. The last is run from two starting frames,
-    and is as sure as the two results agree.
+    In this order: a mask given by the caller; the image's alpha channel, where it is a cut-out; the distance from a
+    plain background's colour; GrabCut (Rother et al. 2004) that takes the image border for background. The last is run
+    from two starting frames, and is as sure as the two results agree. Transparent pixels are never part of the object.
 
     Arguments:
         image: (H, W, 3) RGB or (H, W, 4) RGBA, uint8.
         mask: optional (H, W) bool, or uint8 / float where more than half of full scale is object.
-    Raises InputError for other shapes and types, and for a mask without any object.
+    Raises InputError for other shapes and types, for a mask without object or without background, and for an image that
+    is fully transparent.
     """
     check_image(image)
     if mask is not None:
-        mask = _as_unit(np.asarray(mask))
-        if mask.shape != image.shape[:2] or not (mask > 0.5).any():
-            raise InputError(
-                f"mask {mask.shape}: expected shape {image.shape[:2]}, as the image, with some object in it"
-            )
-        return Foreground(mask, 1.0)
-    if image.shape[2] == 4 and image[..., 3].min() < 128:
-        if (image[..., 3] > 127).any():
-            return Foreground(_as_unit(image[..., 3]), 1.0)
-        raise InputError("image is fully transparent: expected an object in it")
+        check_mask(np.asarray(mask), image.shape[:2])
+        return Foreground(_as_unit(np.asarray(mask)), 1.0)
+    solid = image[..., 3] > 127 if image.shape[2] == 4 else np.ones(image.shape[:2], bool)
+    if not solid.any():
+        raise InputError("the image is fully transparent: expected an object in it")
+    if _is_cut_out(solid):
+        return Foreground(_as_unit(image[..., 3]), 1.0)
 
     height, width = image.shape[:2]
     factor = min(1.0, WORK_SIDE / max(height, width))
     size = max(8, round(width * factor)), max(8, round(height * factor))
     small = cv2.resize(np.ascontiguousarray(image[..., :3]), size, interpolation=cv2.INTER_AREA)
     found, confidence = _from_plain_background(small) or _from_grabcut(small)
+    found &= cv2.resize(solid.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     found = _largest_parts(found)
-    confidence *= _plausibility(found)
-    full = cv2.resize(found.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    return Foreground(full, float(confidence))
+    full = cv2.resize(found.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) * solid
+    return Foreground(full, float(confidence * _plausibility(found)))
 
 
 def check_image(image: np.ndarray) -> None:
     """Raise InputError unless `image` is (H, W, 3) or (H, W, 4) uint8 and not empty."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4) or 0 in image.shape:
         raise InputError(f"image {image.dtype}{image.shape}: expected uint8 RGB of shape (H, W, 3)")
+
+
+def _is_cut_out(solid: np.ndarray) -> bool:
+    """Whether the opaque pixels (H, W) are an object, and not a whole picture with transparent corners or bars."""
+    sides = solid[0].mean(), solid[-1].mean(), solid[:, 0].mean(), solid[:, -1].mean()
+    rows, columns = solid.any(axis=1).sum(), solid.any(axis=0).sum()
+    bars = solid.sum() == rows * columns and (rows == len(solid) or columns == solid.shape[1])
+    return solid.mean() >= AREA_MIN and max(sides) < WHOLE_SIDE and not bars
 
 
 def _as_unit(mask: np.ndarray) -> np.ndarray:
