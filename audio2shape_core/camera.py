@@ -30,8 +30,7 @@ class Camera:
         width, height: image size in pixels.
         fx, fy, cx, cy: focal lengths and principal point in pixels (edge-based: the image centre is width / 2).
         world_to_camera: (4, 4) float64 rigid transform, world point -> optical frame.
-    Raises InputError for sizes that are not positive, focal lengths or a centre out of range, or a transform that is not
-    rigid.
+    Raises InputError for sizes that are not positive, intrinsics out of range, or a transform that is not rigid.
     """
 
     width: int

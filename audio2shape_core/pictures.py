@@ -73,8 +73,7 @@ def read_mask(path: str | os.PathLike[str], picture: Picture) -> np.ndarray:
     values, size = decode_values(_bytes_of(path), name, soft=False)
     if size != (picture.width, picture.height):
         raise InputError(
-            f"{name}: is {size[0]} x {size[1]} pixels, the picture {picture.width} x {picture.height}: "
-            "expected the same size"
+            f"{name}: is {size[0]} x {size[1]}, expected {picture.width} x {picture.height} pixels, as the picture"
         )
     return check_mask(_object_in(values), picture.pixels.shape[:2], name)
 
@@ -157,8 +156,10 @@ def decode_values(
         raise InputError(f"{name}: far too large ({error}), expected {EXPECTED}: scale it down") from None
     except Exception as error:  # a damaged file can raise anything inside a decoder
         unknown = isinstance(error, Image.UnidentifiedImageError)
-        reason = "not a picture of a known format" if unknown else str(error).split("\n")[0] or type(error).__name__
-        raise InputError(f"{name}: cannot be decoded ({reason}), expected {EXPECTED}: save it again") from error
+        reason = "of no known format" if unknown else str(error).split("\n")[0] or type(error).__name__
+        raise InputError(
+            f"{name}: not a picture that can be read ({reason}), expected {EXPECTED}: save it again"
+        ) from error
     values = _upright(values, turn)
     height, width = values.shape[:2]
     return values, size if (size[0] >= size[1]) == (width >= height) else size[::-1]
@@ -213,8 +214,8 @@ def _values(image: Image.Image, size: tuple[int, int], soft: bool) -> np.ndarray
         image = image.convert("L" if image.mode == "1" else "RGB")
     if size != image.size:  # a channel at a time: there is no room for a second whole picture
         how = Image.Resampling.BOX if soft else Image.Resampling.NEAREST
-        bands = [image.getchannel(i).resize(size, how) for i in range(len(image.getbands()))]
-        return np.dstack(bands) if len(bands) > 1 else np.asarray(bands[0])
+        bands = [np.asarray(image.getchannel(i).resize(size, how)) for i in range(len(image.getbands()))]
+        return np.dstack(bands) if len(bands) > 1 else bands[0]
     return np.array(image)
 
 

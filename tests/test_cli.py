@@ -74,7 +74,7 @@ def test_bad_images_weights_and_devices_are_refused(tmp_path, capsys, sound):
     (tmp_path / "a.png").write_text("no picture")
     output = ("--output", tmp_path / "a.ply")
     assert "not a picture" in refuse(capsys, "generate", sound, *output, "--image", tmp_path / "a.png")
-    assert "no image" in refuse(capsys, "generate", sound, *output, "--image", tmp_path / "b.png")
+    assert "no such file" in refuse(capsys, "generate", sound, *output, "--image", tmp_path / "b.png")
     assert "no weights" in refuse(capsys, "generate", sound, *output, "--weights", tmp_path)
     assert "device" in refuse(capsys, "generate", sound, *output, "--device", "cuda:77")
     assert not (tmp_path / "a.ply").exists()

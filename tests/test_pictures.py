@@ -18,6 +18,7 @@ from audio2shape_core import pictures
 from audio2shape_core.errors import InputError
 from audio2shape_core.pictures import Picture, decode_picture, read_mask, read_picture
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 SMOOTH = cv2.resize(np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8), (90, 60))
 DISC = np.hypot(*(np.mgrid[:60, :90] - np.array([30, 45])[:, None, None])) < 20
 SQUARE = Picture(SMOOTH, 90, 60)
@@ -276,7 +277,7 @@ def test_a_mask_of_a_large_picture_is_scaled_with_it(tmp_path):
         (np.zeros((60, 90), np.uint8), "holds no object"),
         (np.full((60, 90), 255, np.uint8), "the object fills all of it"),
         (np.full((60, 90), 7, np.uint8), "the object fills all of it"),
-        (np.full((90, 60), 255, np.uint8), "is 60 x 90 pixels, the picture 90 x 60"),
+        (np.full((90, 60), 255, np.uint8), "is 60 x 90, expected 90 x 60 pixels"),
         (np.dstack([SMOOTH, np.zeros((60, 90), np.uint8)]), "holds no object"),
     ],
 )
