@@ -14,7 +14,7 @@ from pathlib import Path
 
 from audio2shape_core.errors import InputError
 
-NEEDED = ("torch", "diffusers", "numpy", "scipy", "skimage", "numba", "cv2", "soundfile", "safetensors", "matplotlib")
+NEEDED = ("torch", "numpy", "scipy", "skimage", "numba", "cv2", "soundfile", "safetensors", "matplotlib")
 OPTIONAL = {
     "gsplat": "splatting on CUDA: pip install gsplat",
     "open_clip": "the paper's image encoder: pip install open_clip_torch",

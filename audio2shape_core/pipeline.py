@@ -147,6 +147,7 @@ class AudioToShape:
             steps=own.sample_steps if sampling.steps is None else sampling.steps,
             guidance=own.guidance if sampling.guidance is None else sampling.guidance,
             guided_share=own.guided_share if sampling.guided_share is None else sampling.guided_share,
+            sampler=own.sampler,
             generator=generator,
             on_step=on_step,
         )

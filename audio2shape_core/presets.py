@@ -57,6 +57,7 @@ class DenoiserConfig:
     num_heads: int = 4
     attention: bool = True  # False is the ablation "without attention" of Table IV
     train_steps: int = 1000  # T of Eq. 4
+    sampler: str = "dpm++"  # or "ddim", "ddpm" (generation.samplers)
     sample_steps: int = 20
     guidance: float = 2.0  # 1 is none; more than this costs variety
     guided_share: float = 0.85  # of the noise levels, from the cleanest up: at the noisiest it costs variety most

@@ -101,10 +101,12 @@ def test_sweep(data, tmp_path, monkeypatch):
     monkeypatch.setattr("audio2shape_core.evaluation.sweep.GUIDANCE", (1.0, 3.0))
     monkeypatch.setattr("audio2shape_core.evaluation.sweep.GUIDED_SHARES", (0.5,))
     monkeypatch.setattr("audio2shape_core.evaluation.sweep.STEPS", (2, 5))
+    monkeypatch.setattr("audio2shape_core.evaluation.sweep.SAMPLER_STEPS", 3)
     result = run("sweep", data, tmp_path, "--picture", str(tmp_path / "sweep.png"))
     assert set(result["guidance"]) == {"1.0", "3.0"}
     assert set(result["guided_share"]) == {"0.5"}
     assert set(result["steps"]) == {"2", "5"}
+    assert set(result["sampler"]) == {"dpm++", "ddim", "ddpm"}
     assert all(row["mmd"] > 0 for rows in result.values() for row in rows.values())
     assert (tmp_path / "sweep.png").stat().st_size > 5_000
 

@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch.distributions import Normal, kl_divergence
 
 from audio2shape_core import models
-from audio2shape_core.generation.assignment import assign
-from audio2shape_core.generation.diffusion import SAMPLERS, diffusion_loss, make_scheduler, sample
+from audio2shape_core.errors import InputError
+from audio2shape_core.generation.diffusion import diffusion_loss, sample
 from audio2shape_core.generation.losses import chamfer_loss, nearest, window_transport_loss
 from audio2shape_core.generation.ordering import morton_sort
+from audio2shape_core.generation.samplers import SAMPLERS, make_sampler, noise_schedule, sampling_steps
 from audio2shape_core.presets import PRESETS
 
 SMALL = dataclasses.replace(
@@ -28,6 +28,28 @@ SMALL = dataclasses.replace(
     decoder_depth=1,
 )
 UNET = dataclasses.replace(PRESETS["tiny"].denoiser, widths=(16, 24), depths=(1, 1), num_heads=2)
+
+
+SETTINGS = {"train_steps": 1000, "sampler": "dpm++"}
+# The schedule and the spacing of steps of our checkpoints, in diffusers' words.
+THEIRS = {
+    "num_train_timesteps": 1000,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+}
+
+
+def diffusers_scheduler(name):
+    diffusers = pytest.importorskip("diffusers")
+    if name == "ddpm":
+        return diffusers.DDPMScheduler(clip_sample=False, **THEIRS)
+    if name == "ddim":
+        return diffusers.DDIMScheduler(clip_sample=False, set_alpha_to_one=True, **THEIRS)
+    return diffusers.DPMSolverMultistepScheduler(algorithm_type="dpmsolver++", solver_order=2, **THEIRS)
 
 
 def build_unet():
@@ -122,19 +144,6 @@ def test_transport_pairs_the_points_of_each_window_in_the_best_way():
     assert window_transport_loss(other, target[:1, :6], 1).item() == pytest.approx(best, abs=1e-4)
 
 
-def test_assignment_costs_what_scipys_does():
-    rng = np.random.default_rng(0)
-    for size in (1, 2, 16):
-        costs = rng.random((40, size, size)).astype(np.float32)
-        costs[:10] = rng.integers(0, 3, (10, size, size))  # ties
-        columns = assign(costs)
-        assert all(sorted(row) == list(range(size)) for row in columns)
-        best = [cost[linear_sum_assignment(cost)].sum() for cost in costs]
-        assert np.take_along_axis(costs, columns[..., None], 2).sum((1, 2)) == pytest.approx(best, abs=1e-5)
-    with pytest.raises(ValueError, match="not finite"):
-        assign(np.full((1, 2, 2), np.nan))
-
-
 def test_without_audio_the_context_does_not_matter():
     unet = build_unet()
     torch.nn.init.normal_(unet.leave[1].weight)
@@ -154,9 +163,7 @@ def test_one_seed_one_sample():
 
     def draw(seed):
         generator = torch.Generator().manual_seed(seed)
-        return sample(
-            unet, context, (16, 8), train_steps=1000, steps=4, guidance=2.0, guided_share=0.7, generator=generator
-        )
+        return sample(unet, context, (16, 8), steps=4, guidance=2.0, guided_share=0.7, generator=generator, **SETTINGS)
 
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
@@ -166,7 +173,7 @@ def test_one_seed_one_sample():
 def test_a_perfect_denoiser_is_led_back_to_the_data(sampler):
     """Where the data is one point, the right velocity is known: sampling must end on that point."""
     target = torch.randn(1, 16, 8)
-    alphas = make_scheduler("ddpm", 1000).alphas_cumprod
+    alphas = noise_schedule(1000)
 
     def perfect(noisy, steps, context, heard):
         alpha = alphas[steps][:, None, None]
@@ -209,27 +216,66 @@ def test_guidance_compares_with_silence_at_the_cleanest_levels_only(guidance, sh
         watching,
         torch.zeros(1, 1, 1),
         (4, 2),
-        train_steps=1000,
         steps=10,
         guidance=guidance,
         guided_share=share,
         generator=torch.Generator().manual_seed(0),
+        **SETTINGS,
     )
     assert len(silent) == guided
     assert all(step < 1000 * share for step in silent)
 
 
 def test_the_loss_of_a_silent_network_is_the_power_of_the_velocity():
-    alphas = make_scheduler("ddpm", 1000).alphas_cumprod
+    alphas = noise_schedule(1000)
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(64, 16, 8)
     loss = diffusion_loss(build_unet(), alphas, latents, torch.randn(64, 5, 12), 0.1, generator)
     assert loss.item() == pytest.approx(1.0, abs=0.05)  # unit latents, unit noise: unit velocity
 
 
-def test_the_last_step_is_pure_noise():
-    assert make_scheduler("ddpm", 1000).alphas_cumprod[-1] == pytest.approx(0.0, abs=1e-6)
-    assert np.all(np.diff(make_scheduler("ddpm", 1000).alphas_cumprod) < 0)
+def test_the_schedule_is_diffusers():
+    schedule = noise_schedule(1000)
+    assert torch.allclose(schedule, diffusers_scheduler("ddpm").alphas_cumprod, rtol=0, atol=1e-7)
+    assert schedule[-1] == 0  # the last step is pure noise
+    assert (schedule.diff() < 0).all()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("steps", [1, 2, 5, 10, 20, 50, 250])
+def test_each_sampler_steps_as_diffusers_does(sampler, steps):
+    """An untrained but lively network is followed down all noise levels, by diffusers and by us."""
+    torch.manual_seed(steps)
+    mix, theirs = torch.randn(8, 8), diffusers_scheduler(sampler)
+    network = lambda noisy, step: torch.tanh(0.3 * noisy @ mix + 1e-3 * step)  # noqa: E731
+    theirs.set_timesteps(steps)
+    visited = sampling_steps(1000, steps)
+    assert visited.tolist() == theirs.timesteps.tolist()
+    walker, (first, second) = make_sampler(sampler), (torch.Generator().manual_seed(1) for _ in range(2))
+    levels = torch.cat([noise_schedule(1000).clamp(min=walker.least_alpha)[visited], torch.ones(1)])
+    expected = noisy = torch.randn(2, 16, 8)
+    for index, step in enumerate(visited.tolist()):
+        random = {"generator": first} if sampler == "ddpm" else {}
+        expected = theirs.step(network(expected, step), torch.tensor(step), expected, **random).prev_sample
+        noisy = walker.step(noisy, network(noisy, step), levels[index], levels[index + 1], second)
+        assert torch.allclose(noisy, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", range(1, 1001, 37))
+def test_the_steps_visited_fall_from_the_noisiest(steps):
+    visited = sampling_steps(1000, steps)
+    assert len(visited) == steps
+    assert visited[0] == 999
+    assert visited[-1] >= 0
+    assert (np.diff(visited) < 0).all()
+
+
+def test_what_no_sampler_can_do_is_refused():
+    with pytest.raises(InputError, match=r"sampler 'euler': expected one of dpm\+\+, ddim, ddpm"):
+        make_sampler("euler")
+    for steps in (0, 1001):
+        with pytest.raises(InputError, match=f"steps {steps}: expected 1 to 1000"):
+            sampling_steps(1000, steps)
 
 
 def test_the_ablation_without_attention_still_hears():

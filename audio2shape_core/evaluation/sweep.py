@@ -5,6 +5,7 @@ Choose settings on a split that nothing else is measured on.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from audio2shape_core.data.manifest import read_manifest
 from audio2shape_core.evaluation.gallery import read_gallery
 from audio2shape_core.evaluation.generation import hear, judge_classes, macro
 from audio2shape_core.evaluation.set_metrics import minimum_matching_distance, pairwise_chamfer, spread, subsample
+from audio2shape_core.generation.samplers import SAMPLERS
 from audio2shape_core.pipeline import AudioToShape
 from audio2shape_core.settings import Sampling
 from audio2shape_core.vocabulary import VOCABULARY
@@ -24,15 +26,16 @@ PER_CLASS = 6  # recordings, and references
 GUIDANCE = (1.0, 1.5, 2.0, 3.0, 4.5, 6.0)
 GUIDED_SHARES = (0.3, 0.5, 0.7, 0.85, 1.0)
 STEPS = (5, 10, 20, 40)
+SAMPLER_STEPS = 40  # of the comparison of samplers: DDIM and DDPM need more than the default
 POINTS = 512
 
 
 def evaluate_sweep(data: Path, split: str, *, weights: Path, device: str, picture: Path | None) -> dict:
     """Class accuracy as heard, MMD (squared Chamfer), and variety (mean distance between two clouds of one class, as a
-    multiple of that between two references): for each guidance, each share of the noise levels where it acts, and each
-    number of steps.
+    multiple of that between two references): for each guidance, each share of the noise levels where it acts, each
+    number of steps, and each sampler.
 
-    Returns {"guidance": {value: row}, "guided_share": {value: row}, "steps": {value: row}}.
+    Returns {"guidance": {value: row}, "guided_share": {value: row}, "steps": {value: row}, "sampler": {value: row}}.
     """
     model = AudioToShape.load(weights, device=device)
     rng = np.random.default_rng(0)
@@ -49,7 +52,10 @@ def evaluate_sweep(data: Path, split: str, *, weights: Path, device: str, pictur
     contexts = torch.stack([h.context for h in heard])
     labels = np.array([h.label for h in heard])
 
-    def measure(**settings) -> dict[str, float]:
+    trained_for = model.diffusion
+
+    def measure(sampler: str = trained_for.sampler, **settings: float) -> dict[str, float]:
+        model.diffusion = replace(trained_for, sampler=sampler)
         clouds, _ = model.sample_clouds(contexts, torch.Generator().manual_seed(0), Sampling(**settings))
         clouds = [normalize(cloud) for cloud in clouds]
         right = macro(np.array(judge_classes(weights, clouds)) == labels, labels)[0]
@@ -65,6 +71,7 @@ def evaluate_sweep(data: Path, split: str, *, weights: Path, device: str, pictur
         "guidance": {value: measure(guidance=value) for value in tqdm(GUIDANCE, "guidance")},
         "guided_share": {value: measure(guided_share=value) for value in tqdm(GUIDED_SHARES, "guided share")},
         "steps": {value: measure(steps=value) for value in tqdm(STEPS, "steps")},
+        "sampler": {name: measure(sampler=name, steps=SAMPLER_STEPS) for name in tqdm(SAMPLERS, "sampler")},
     }
     for name, rows in result.items():
         for value, row in rows.items():

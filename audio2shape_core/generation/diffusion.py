@@ -2,45 +2,22 @@
 
 Letters: B batch, T tokens, C channels, L context tokens.
 
-The network predicts velocity v = sqrt(a) noise - sqrt(1 - a) latent on a schedule whose last step is pure noise
-(zero terminal SNR), so that sampling starts from exactly what training showed. Schedulers are diffusers'.
+The network predicts velocity v = sqrt(a) noise - sqrt(1 - a) latent; a: cumulative alpha of the step (samplers.py).
 """
 
 from collections.abc import Callable
 
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
 from audio2shape_core.generation.denoiser import UNetDenoiser
-
-SCHEDULE = {
-    "beta_schedule": "scaled_linear",
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "prediction_type": "v_prediction",
-    "rescale_betas_zero_snr": True,
-    "timestep_spacing": "trailing",
-}
-
-
-def make_scheduler(sampler: str, train_steps: int):
-    """diffusers' scheduler of a sampler: ddpm, ddim, or dpm++ (second order, needs the fewest steps)."""
-    settings = {"num_train_timesteps": train_steps, **SCHEDULE}
-    if sampler == "ddpm":
-        return DDPMScheduler(clip_sample=False, **settings)
-    if sampler == "ddim":
-        return DDIMScheduler(clip_sample=False, set_alpha_to_one=True, **settings)
-    return DPMSolverMultistepScheduler(algorithm_type="dpmsolver++", solver_order=2, **settings)
-
-
-SAMPLERS = ("ddpm", "ddim", "dpm++")
+from audio2shape_core.generation.samplers import make_sampler, noise_schedule, sampling_steps
 
 
 def diffusion_loss(
     denoiser: UNetDenoiser, alphas: Tensor, latents: Tensor, context: Tensor, dropout: float, generator: torch.Generator
 ) -> Tensor:
-    """Eq. 6 in its velocity form: latents (B, T, C), context (B, L, C'); `alphas` are cumulative products (steps,).
+    """Eq. 6 in its velocity form: latents (B, T, C), context (B, L, C'); `alphas` is the noise schedule (steps,).
 
     Everything is on one device, the generator too: drawing noise elsewhere takes longer than a step on a GPU.
     """
@@ -65,7 +42,7 @@ def sample(
     guidance: float,
     guided_share: float,
     generator: torch.Generator,
-    sampler: str = "dpm++",
+    sampler: str,
     on_step: Callable[[int, int, Tensor], None] | None = None,
 ) -> Tensor:
     """Standardised latents drawn for contexts (B, L, C'): (B, T, C), with (T, C) = `shape`.
@@ -73,28 +50,29 @@ def sample(
     guidance 1 follows the audio as learned; larger values push away from what would be drawn without it, at the
     `guided_share` of noise levels that lie nearest to the finished shape. At the others the sample is still all noise:
     pushed there, all seeds of a class end in one shape (guidance in a limited interval, Kynkaanniemi et al. 2024).
-    Noise is drawn on the CPU, so one seed gives one shape on every device. `on_step(step, total, clean)` follows every
-    step; clean: (B, T, C), what the network then takes the latents for.
+    `sampler` is a name of SAMPLERS. Noise is drawn on the CPU, so one seed gives one shape on every device.
+    `on_step(step, total, clean)` follows every step; clean: (B, T, C), what the network then takes the latents for.
+    Raises InputError for an unknown sampler or too many steps.
     """
-    scheduler = make_scheduler(sampler, train_steps)
-    scheduler.set_timesteps(steps)
-    batch = len(context)
-    noise = torch.randn((batch, *shape), generator=generator)
-    latents = noise.to(context.device)
-    heard = torch.ones(batch, dtype=torch.bool, device=context.device)
+    walker = make_sampler(sampler)
+    alphas = noise_schedule(train_steps).clamp(min=walker.least_alpha)
+    visited = sampling_steps(train_steps, steps).tolist()
+    batch, device = len(context), context.device
+    latents = torch.randn((batch, *shape), generator=generator).to(device)
+    heard = torch.ones(batch, dtype=torch.bool, device=device)
     both = torch.cat([heard, ~heard])
-    for index, step in enumerate(scheduler.timesteps):
-        times = step.to(context.device).expand(batch)
+    for index, step in enumerate(visited):
+        times = torch.full((batch,), step, device=device)
         if guidance == 1.0 or step >= guided_share * train_steps:
             velocity = denoiser(latents, times, context, heard)
         else:
             pair = denoiser(latents.repeat(2, 1, 1), times.repeat(2), context.repeat(2, 1, 1), both)
             with_audio, without = pair.chunk(2)
             velocity = without + guidance * (with_audio - without)
-        extra = {} if sampler != "ddpm" else {"generator": generator}
-        alpha = scheduler.alphas_cumprod[step]
-        clean = alpha.sqrt() * latents - (1 - alpha).sqrt() * velocity
-        latents = scheduler.step(velocity, step, latents, **extra).prev_sample
+        a = alphas[step]
+        b = alphas[visited[index + 1]] if index + 1 < steps else torch.ones(())
+        clean = a.sqrt() * latents - (1 - a).sqrt() * velocity
+        latents = walker.step(latents, velocity, a, b, generator)
         if on_step:
-            on_step(index + 1, len(scheduler.timesteps), clean)
+            on_step(index + 1, steps, clean)
     return latents

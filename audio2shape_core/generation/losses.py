@@ -3,11 +3,11 @@
 Letters: B batch, N points, T windows, W points a window.
 """
 
+import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from torch import Tensor
-
-from audio2shape_core.generation.assignment import assign
 
 
 @torch.no_grad()
@@ -48,6 +48,6 @@ def window_transport_loss(prediction: Tensor, target: Tensor, num_windows: int) 
     """
     a = prediction.unflatten(1, (num_windows, -1)).flatten(0, 1)  # (B * T, W, 3)
     b = target.unflatten(1, (num_windows, -1)).flatten(0, 1)
-    with torch.no_grad():
-        partner = torch.from_numpy(assign(torch.cdist(a.detach().float(), b).cpu().numpy())).to(b.device)
+    costs = torch.cdist(a.detach().float(), b).cpu().numpy()
+    partner = torch.from_numpy(np.stack([linear_sum_assignment(cost)[1] for cost in costs])).to(b.device)
     return (a - gather(b, partner)).square().sum(-1).add(1e-8).sqrt().mean()

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from audio2shape_core import checkpoint, models
 from audio2shape_core.data import shape_bank
-from audio2shape_core.generation.diffusion import diffusion_loss, make_scheduler
+from audio2shape_core.generation.diffusion import diffusion_loss
+from audio2shape_core.generation.samplers import noise_schedule
 from audio2shape_core.presets import Preset
 from audio2shape_core.training.align import load_sounds
 from audio2shape_core.training.loop import check_parts, fit
@@ -64,7 +65,7 @@ def train_diffuse(
     latents = RowsByClass(cache_latents(autoencoder, bank, device), device)
     sizes = {"num_tokens": latent.num_tokens, "latent_dim": latent.latent_dim, "context_dim": alignment.token_dim}
     denoiser = models.build_denoiser(config, **sizes)
-    alphas = make_scheduler("ddpm", config.train_steps).alphas_cumprod.to(device)
+    alphas = noise_schedule(config.train_steps).to(device)
 
     generator = torch.Generator(device)
 
