@@ -42,7 +42,7 @@ def test_no_needless_dependency() -> None:
     imported = set()
     for path in (ROOT / "audio2shape_core").rglob("*.py"):
         imported |= set(re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(), re.M))
-    modules = {"scikit-image": "skimage", "opencv-python": "cv2"}
+    modules = {"scikit-image": "skimage", "opencv-python": "cv2", "pillow": "PIL"}
     for requirement in PYPROJECT["project"]["dependencies"]:
         name = bare(requirement)
         assert modules.get(name, name) in imported, f"{name} is a dependency that nothing imports"
