@@ -9,7 +9,13 @@ STAGES = ("decode", "encode", "look", "diffuse", "decode_shape", "pose", "refine
 
 
 class InputError(ValueError):
-    """Bad input, said in one line: what was wrong, what was expected, how to mend it."""
+    """Bad input, said in one line: what was wrong, what was expected, how to mend it.
+
+    It may quote names and texts of any source: what would break the line, or steer a terminal, is escaped.
+    """
+
+    def __str__(self) -> str:
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in super().__str__())
 
 
 class Cancelled(Exception):

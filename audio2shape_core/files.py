@@ -1,63 +1,185 @@
-"""Files appear whole or not at all."""
+"""Files are read within bounds, and appear whole or not at all. Nothing but a regular file is ever replaced."""
+
+from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from audio2shape_core.errors import InputError
 
+StrPath = str | os.PathLike[str]
+LONGEST_NAME, DEEPEST = 255, 500  # bytes of a name, names of a path
+KINDS = {stat.S_IFDIR: "a folder", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFIFO: "a pipe"}
+
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary name beside `path` to write to; renamed to `path` on success, removed on failure.
+def replacing(path: StrPath) -> Iterator[Path]:
+    """A temporary name to write to; it becomes `path` on success, and is removed on failure.
 
-    Folders are made on the way. Raises InputError where the place cannot be written.
+    The name ends as `path` does. It lies in a new folder beside `path` that only this user may enter: nobody can guess
+    it, put a link there or see half of a file, and any number of threads and processes may write the same path at once.
+    Folders on the way are made. A link at `path` is itself replaced; what it leads to stays as it is.
+    Raises InputError where the place cannot be written, and for a folder, device, pipe or socket, or a link to one.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _beside(path, _check_regular) as temporary:
         yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path} ({error.strerror}); choose a place that can be written") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 @contextmanager
-def new_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary folder beside `path` to fill; renamed to `path` on success, removed on failure.
+def new_folder(path: StrPath) -> Iterator[Path]:
+    """A temporary folder to fill; it becomes `path` on success, and is removed on failure, as in `replacing`.
 
     Raises InputError where `path` already holds something, or the place cannot be written.
     """
-    path = Path(path).resolve()
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"{path} already holds something; expected a new or empty folder: name another one")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.mkdir(parents=True)
+    with _beside(os.path.realpath(_checked(path)), _check_empty) as temporary:
+        temporary.mkdir()
         yield temporary
-        os.replace(temporary, path)  # an empty folder gives way
+
+
+@contextmanager
+def inside(folder: StrPath, name: StrPath) -> Iterator[Path]:
+    """The place of `name` below `folder`, to be used with `replacing` while the context lasts.
+
+    No link leads it elsewhere, not even one that is put there meanwhile: the folders on the way are opened one by one,
+    without following links, made where they are missing, and held. `folder` itself may be a link.
+    Raises InputError for names that lead outside, through a link or beyond what can be written.
+    """
+    folder = Path(os.path.realpath(_checked(folder)))
+    wanted = folder / _checked(name)
+    below = wanted.relative_to(folder).parts if wanted.is_relative_to(folder) else ()
+    if not below or ".." in below:
+        raise InputError(f"{os.fspath(name)!r} leads outside {folder}; expected a path below it")
+    held = -1
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder, os.O_DIRECTORY)
+        for part in below[:-1]:
+            with suppress(FileExistsError):
+                os.mkdir(part, dir_fd=held)
+            above, held = held, os.open(part, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held)
+            os.close(above)
+        place = Path(f"/proc/self/fd/{held}", below[-1])
+        try:
+            yield place
+        except InputError as error:
+            raise InputError(str(error).replace(str(place), str(wanted))) from error
     except OSError as error:
-        raise InputError(f"cannot write {path} ({error.strerror}); choose a place that can be written") from error
+        raise _unwritable(wanted, error) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if held >= 0:
+            os.close(held)
 
 
-def read_bytes(path: str | os.PathLike, largest: int = 2**30) -> bytes:
-    """What a file holds. Raises InputError where there is no file, or one of over `largest` bytes."""
-    path = Path(path)
+def read_bytes(path: StrPath, largest: int = 2**30) -> bytes:
+    """What a file holds. Raises InputError where there is no regular file, or one of over `largest` bytes."""
+    path = _checked(path)
     try:
         if not path.is_file():
-            raise InputError(f"no file at {path}; expected a result of audio2shape")
+            raise InputError(f"no file at {path}; expected the name of one")
         with path.open("rb") as file:
             data = file.read(largest + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path} ({error}); expected a file") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror or error}); expected a file") from error
     if len(data) > largest:
         raise InputError(f"{path} holds over {largest >> 20} MiB; expected a smaller file")
     return data
+
+
+def check_writable(*paths: StrPath | None) -> None:
+    """Refuse places that `replacing` could not write, before any work is done for them; leaves nothing behind."""
+    for path in filter(None, paths):
+        path = _checked(path)
+        try:
+            _check_regular(path)
+            folder = Path(os.path.realpath(path)).parent
+            while not folder.exists():
+                folder = folder.parent
+            tempfile.TemporaryFile(dir=folder).close()  # permission bits tell too little: a disk may be full
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+
+def check_paths(inputs: Mapping[str, StrPath | None], outputs: Mapping[str, StrPath | None]) -> None:
+    """Refuse the paths of a command before any work is done: to be called once, with all of them.
+
+    An output must be writable and must not be an input or another output, whether it is written in another form, in
+    other case, or reached through soft or hard links. An output that is there already must not lie in an input folder,
+    but for .json files, which audio2shape alone writes.
+
+    Arguments:
+        inputs, outputs: what the user calls each path, such as "AUDIO" or "--json", and the path; None where it is not
+            given.
+    Raises InputError that names both.
+    """
+    check_writable(*outputs.values())
+    known = {name: Path(path) for name, path in inputs.items() if path is not None}
+    for name, path in ((name, Path(path)) for name, path in outputs.items() if path is not None):
+        for other, taken in known.items():
+            if _same(path, taken):
+                raise InputError(f"{name} and {other} are the same file, {path}; name different ones")
+            replaced = path.is_file() and path.suffix != ".json" and other in inputs
+            if replaced and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(taken)):
+                raise InputError(f"{name} would replace {path}, a file of {other}; choose a place outside {taken}")
+        known[name] = path
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths are one file, or would be where names differ only in case."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return os.path.realpath(one).casefold() == os.path.realpath(other).casefold()
+
+
+@contextmanager
+def _beside(path: StrPath, check: Callable[[Path], None]) -> Iterator[Path]:
+    """A name in a new private folder beside `path`, where `check(path)` allows it; renamed to `path` in the end."""
+    path = _checked(path)
+    private = None
+    try:
+        check(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        private = tempfile.mkdtemp(prefix=".audio2shape-", suffix=".part", dir=path.parent)
+        temporary = Path(private, path.name)
+        yield temporary
+        check(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        if private:
+            shutil.rmtree(private, ignore_errors=True)
+
+
+def _check_regular(path: Path) -> None:
+    """Raises InputError for anything but a regular file, a link to one, or nothing."""
+    with suppress(FileNotFoundError):
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = KINDS.get(stat.S_IFMT(mode), "a socket")
+            raise InputError(f"cannot write {path} (it is {kind}); expected the name of a file")
+
+
+def _check_empty(path: Path) -> None:
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} already holds something; expected a new or empty folder: name another one")
+
+
+def _checked(path: StrPath) -> Path:
+    """Raises InputError for what cannot be the name of any file."""
+    try:
+        parts = os.fsencode(path).split(b"/")
+        if len(parts) <= DEEPEST and all(len(part) <= LONGEST_NAME and b"\0" not in part for part in parts):
+            return Path(path)
+    except UnicodeEncodeError:
+        pass
+    expected = f"at most {DEEPEST} names of {LONGEST_NAME} bytes, none of them 0"
+    raise InputError(f"{os.fspath(path)[:500]!r} cannot be the name of a file; expected {expected}")
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"cannot write {path} ({error.strerror or error}); choose a place that can be written")
