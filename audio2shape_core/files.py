@@ -6,13 +6,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from audio2shape_core.errors import InputError
 
 StrPath = str | os.PathLike[str]
+Named = Iterable[tuple[str, StrPath | None]]
 LONGEST_NAME, DEEPEST = 255, 500  # bytes of a name, names of a path
 KINDS = {stat.S_IFDIR: "a folder", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFIFO: "a pipe"}
 
@@ -92,8 +93,7 @@ def read_bytes(path: StrPath, largest: int = 2**30) -> bytes:
 
 def check_writable(*paths: StrPath | None) -> None:
     """Refuse places that `replacing` could not write, before any work is done for them; leaves nothing behind."""
-    for path in filter(None, paths):
-        path = _checked(path)
+    for path in (_checked(path) for path in paths if path is not None):
         try:
             _check_regular(path)
             folder = Path(os.path.realpath(path)).parent
@@ -104,7 +104,7 @@ def check_writable(*paths: StrPath | None) -> None:
             raise _unwritable(path, error) from error
 
 
-def check_paths(inputs: Mapping[str, StrPath | None], outputs: Mapping[str, StrPath | None]) -> None:
+def check_paths(inputs: Named, outputs: Named) -> None:
     """Refuse the paths of a command before any work is done: to be called once, with all of them.
 
     An output must be writable and must not be an input or another output, whether it is written in another form, in
@@ -112,27 +112,32 @@ def check_paths(inputs: Mapping[str, StrPath | None], outputs: Mapping[str, StrP
     but for .json files, which audio2shape alone writes.
 
     Arguments:
-        inputs, outputs: what the user calls each path, such as "AUDIO" or "--json", and the path; None where it is not
-            given.
+        inputs, outputs: pairs of what the user calls a path, such as "AUDIO" or "--json", and the path; None where it
+            is not given. A name may come twice.
     Raises InputError that names both.
     """
-    check_writable(*outputs.values())
-    known = {name: Path(path) for name, path in inputs.items() if path is not None}
-    for name, path in ((name, Path(path)) for name, path in outputs.items() if path is not None):
-        for other, taken in known.items():
-            if _same(path, taken):
-                raise InputError(f"{name} and {other} are the same file, {path}; name different ones")
-            replaced = path.is_file() and path.suffix != ".json" and other in inputs
-            if replaced and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(taken)):
-                raise InputError(f"{name} would replace {path}, a file of {other}; choose a place outside {taken}")
-        known[name] = path
+    read, written = ([(name, path) for name, path in pairs if path is not None] for pairs in (inputs, outputs))
+    check_writable(*(path for _, path in written))
+    known = {_identity(path): name for name, path in read}
+    folders = [(name, path) for name, path in read if os.path.isdir(path)]
+    for name, path in written:
+        if other := known.get(_identity(path)):
+            raise InputError(f"{name} and {other} are the same file, {path}; name different ones")
+        known[_identity(path)] = name
+        if not os.path.exists(path) or Path(path).suffix == ".json":
+            continue
+        for other, folder in folders:
+            if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+                raise InputError(f"{name} would replace {path}, a file of {other}; choose a place outside {folder}")
 
 
-def _same(one: Path, other: Path) -> bool:
-    """Whether two paths are one file, or would be where names differ only in case."""
-    if one.exists() and other.exists():
-        return one.samefile(other)
-    return os.path.realpath(one).casefold() == os.path.realpath(other).casefold()
+def _identity(path: StrPath) -> object:
+    """Equal for paths of one file; for those that are not there yet, also where only their case differs."""
+    try:
+        status = os.stat(_checked(path))
+        return status.st_dev, status.st_ino
+    except OSError:
+        return os.path.realpath(path).casefold()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audio2shape_core.cli.main import main
 from audio2shape_core.errors import InputError
 from audio2shape_core.files import check_paths, check_writable, inside, new_folder, read_bytes, replacing
 
@@ -249,26 +250,54 @@ def sound(tmp_path, monkeypatch):
 )
 def test_an_output_that_is_an_input_is_refused(sound, output):
     with pytest.raises(InputError, match="--json and AUDIO are the same file"):
-        check_paths({"AUDIO": "sound.wav", "--image": None}, {"--output": "a.ply", "--json": output.format(sound)})
+        check_paths(
+            [("AUDIO", "sound.wav"), ("--image", None)], [("--output", "a.ply"), ("--json", output.format(sound))]
+        )
     assert sound.read_bytes() == b"sound"
 
 
 @pytest.mark.parametrize("other", ["a.ply", "sub/../a.ply", "A.PLY", "here/a.ply"])
 def test_outputs_that_are_the_same_are_refused(sound, other):
     with pytest.raises(InputError, match="--json and --output are the same file"):
-        check_paths({"AUDIO": sound}, {"--output": "a.ply", "--json": other})
+        check_paths([("AUDIO", sound)], [("--output", "a.ply"), ("--json", other)])
 
 
 def test_a_file_of_an_input_folder_is_not_replaced(sound):
     with pytest.raises(InputError, match="--picture would replace here/sound.wav, a file of --data"):
-        check_paths({"--data": "."}, {"--picture": "here/sound.wav"})
+        check_paths([("--data", ".")], [("--picture", "here/sound.wav")])
     Path("results.json").touch()
-    check_paths({"--data": "."}, {"--json": "results.json", "--picture": "new.png"})
+    check_paths([("--data", ".")], [("--json", "results.json"), ("--picture", "new.png")])
 
 
 def test_different_paths_are_fine_and_nothing_is_left(sound):
     before = sorted(os.listdir())
     Path("A.png").touch()
     Path("a.png").touch()
-    check_paths({"AUDIO": sound, "--image": "A.png", "--mask": "A.png"}, {"--output": "new/a.ply", "--json": "a.png"})
+    check_paths(
+        [("AUDIO", sound), ("--image", "A.png"), ("--mask", "A.png")], [("--output", "new/a.ply"), ("--json", "a.png")]
+    )
     assert sorted(os.listdir()) == sorted([*before, "A.png", "a.png"])
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--json", "sound.wav"], "are the same file"),
+        (["--image", "a.png", "--preview", "a.png"], "are the same file"),
+        (["--output", "a.ply", "--json", "./a.ply"], "are the same file"),
+        (["--json", "/dev/null"], "it is a device"),
+        (["--json", "x" * 256], "cannot be the name of a file"),
+        (["--json", "a\0b"], "cannot be the name of a file"),
+        (["--json", "missing/\ud800"], "cannot be the name of a file"),
+    ],
+)
+def test_the_command_line_refuses_such_paths_in_one_line(sound, capsys, options, reason):
+    Path("a.png").write_bytes(b"picture")
+    before = os.lstat("/dev/null")
+    assert main(["generate", "sound.wav", *options]) == 2
+    error = capsys.readouterr().err
+    assert reason in error
+    assert error.count("\n") == 1
+    assert os.lstat("/dev/null").st_ino == before.st_ino
+    assert sound.read_bytes() == b"sound"
+    assert Path("a.png").read_bytes() == b"picture"

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from audio2shape_core.errors import InputError
 from audio2shape_core.files import replacing
 from audio2shape_core.settings import default_of, limits_of, problem_of
 
@@ -21,21 +17,6 @@ def write_json(path: str | None, result: dict) -> None:
         return
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n")
-
-
-def check_writable(*paths: str | None) -> None:
-    """Refuse outputs that cannot be written before any work is done for them; leaves nothing behind."""
-    for path in filter(None, paths):
-        folder = Path(path).resolve().parent
-        while not folder.exists():
-            folder = folder.parent
-        try:
-            if Path(path).is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            # Permission bits tell too little: a disk may be full or read-only.
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            raise InputError(f"cannot write {path} ({error.strerror}); choose a place that can be written") from error
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

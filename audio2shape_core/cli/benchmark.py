@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from audio2shape_core.cli.arguments import add_common, check_writable, write_json
+from audio2shape_core.cli.arguments import add_common, write_json
+from audio2shape_core.files import check_paths
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -16,7 +17,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    check_writable(args.json)
+    check_paths([("--weights", args.weights)], [("--json", args.json)])
     from audio2shape_core.benchmark import run_benchmark
 
     result = run_benchmark(weights=args.weights, device=args.device)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from audio2shape_core.cli.arguments import check_writable, count, write_json
+from audio2shape_core.cli.arguments import count, write_json
+from audio2shape_core.files import check_paths
 from audio2shape_core.vocabulary import Vocabulary
 
 MOST = 100_000  # items a class and split: seeds of the splits lie half a million apart
@@ -29,7 +30,7 @@ def check(args: argparse.Namespace) -> int:
     """Exit code 2 where a row is faulty."""
     from audio2shape_core.data.check import check_set
 
-    check_writable(args.json)
+    check_paths([("DIR", args.folder)], [("--json", args.json)])
     report = check_set(Path(args.folder))
     result = report.to_dict()
     for fault in report.faults:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from audio2shape_core.cli.arguments import add_common, check_writable, write_json
+from audio2shape_core.cli.arguments import add_common, write_json
+from audio2shape_core.files import check_paths
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -16,7 +17,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 where something must be mended."""
-    check_writable(args.json)
+    check_paths([("--weights", args.weights)], [("--json", args.json)])
     from audio2shape_core.doctor import run_doctor
 
     result, well = run_doctor(args.weights, args.device)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from audio2shape_core.cli.arguments import add_common, check_writable, named_folder, write_json
+from audio2shape_core.cli.arguments import add_common, named_folder, write_json
+from audio2shape_core.files import check_paths
 
 EVALUATIONS = ("retrieval", "reconstruction", "generation", "refinement", "headings", "sweep", "tables")
 
@@ -36,7 +37,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    check_writable(args.json, args.picture)
+    ablations = [("--ablation", folder) for _, folder in args.ablation]
+    inputs = [("--data", args.data), ("--weights", args.weights), *ablations]
+    check_paths(inputs, [("--json", args.json), ("--picture", args.picture)])
     from audio2shape_core.evaluation import run
 
     result = run.evaluate(

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audio2shape_core.cli.arguments import add_common, add_setting, check_writable, write_json
+from audio2shape_core.cli.arguments import add_common, add_setting, write_json
 from audio2shape_core.errors import InputError
+from audio2shape_core.files import check_paths
 from audio2shape_core.settings import Listening, Refining, Sampling, Settings
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ def run(args: argparse.Namespace) -> int:
     """Exit code 2 where a recording of several could not be used; the others are made all the same."""
     several = len(args.audio) > 1
     jobs = plan(args.audio, args.output, args.preview)
-    check_writable(args.json, *(path for job in jobs for path in job[1:]))
+    inputs = [("AUDIO", path) for path in args.audio]
+    inputs += [("--image", args.image), ("--mask", args.mask), ("--weights", args.weights)]
+    outputs = [("--json", args.json), *(("--output", job[1]) for job in jobs), *(("--preview", job[2]) for job in jobs)]
+    check_paths(inputs, outputs)
     refuse_idle_options(args)
     settings = Settings(
         Listening(args.min_confidence),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from std_srvs.srv import SetBool, Trigger
 
 from audio2shape_core.errors import InputError
+from audio2shape_core.files import inside
 from audio2shape_core.shape import SUFFIXES
 from audio2shape_ros.requests.goals import code_of
 from audio2shape_ros.requests.requests import Busy
@@ -72,22 +74,12 @@ class Servers:
                 raise InputError("there is no shape yet: make one with ~/generate")
             message, shape = self._node.latest
             name = request.file_path or f"{shape.label}-{message.id}"
-            path = confined(name, request.format, self._node.settings["export_dir"])
-            shape.save(path)
-            response.success, response.path, response.message = True, str(path), "saved"
+            if Path(name).suffix not in SUFFIXES:
+                name = f"{name}.{request.format or 'ply'}"
+            with inside(Path(self._node.settings["export_dir"]).expanduser(), name) as place:
+                shape.save(place)
+                response.path = os.path.realpath(place)
+            response.success, response.message = True, "saved"
         except Exception as error:
             response.message = code_of(error)[1]
         return response
-
-
-def confined(name: str, suffix: str, export_dir: str) -> Path:
-    """Where to write `name`: inside `export_dir`, whatever the name tries. Raises InputError otherwise."""
-    folder = Path(export_dir).expanduser().resolve()
-    if Path(name).suffix not in SUFFIXES:
-        name = f"{name}.{suffix or 'ply'}"
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder):
-        raise InputError(f"{name!r} leads outside export_dir ({folder}): give a path below it")
-    if path.suffix not in SUFFIXES:
-        raise InputError(f"format {path.suffix!r}: expected one of {', '.join(SUFFIXES)}")
-    return path
