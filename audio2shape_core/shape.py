@@ -18,6 +18,7 @@ from audio2shape_core.formats import gaussians_ply, npz, ply, splat
 from audio2shape_core.splats import Splats
 
 GAUSSIANS_PLY = ".3dgs.ply"  # the ending that asks for the 3D Gaussians instead of the points: both formats end in .ply
+LARGEST_FILE = 2**30  # bytes
 SUFFIXES = (".ply", ".npz", ".obj", ".splat")
 NPZ_NAMES = ("points", "colors", "confidence", "label", "score_labels", "score_values", "camera_from_shape")
 
@@ -87,7 +88,7 @@ class Shape:
         Each Gaussian is a point, too. Raises InputError for anything else.
         """
         path = Path(path)
-        data = read_bytes(path)
+        data = read_bytes(path, npz.LARGEST_FILE if path.suffix == ".npz" else LARGEST_FILE)
         try:
             if path.suffix == ".npz":
                 return cls._from_arrays(*npz.decode(data, NPZ_NAMES).values())

@@ -33,7 +33,7 @@ def read_scene(path: str) -> Shape | Mesh:
     if file.suffix != ".obj":
         return Shape.load(file)
     try:
-        return obj.decode(read_bytes(file))
+        return obj.decode(read_bytes(file, obj.LARGEST_FILE))
     except ValueError as error:
         raise InputError(f"cannot read {path} ({error}); expected a Wavefront .obj with v and f lines") from error
 

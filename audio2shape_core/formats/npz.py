@@ -12,6 +12,7 @@ from tokenize import TokenError
 import numpy as np
 
 LARGEST = 2**28  # bytes of an array
+LARGEST_FILE = 2**26  # bytes of an archive: its table of contents takes many times as much memory
 BROKEN = (OSError, EOFError, KeyError, NotImplementedError, RuntimeError, TokenError, TypeError, zlib.error)
 
 

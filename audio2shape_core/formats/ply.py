@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -67,7 +68,9 @@ def read_vertices(data: bytes) -> tuple[np.ndarray, list[str]]:
     if order != "=":
         return np.frombuffer(data, row, count, start), comments
     lines = data.count(b"\n", 0, start) + before
-    rows = np.loadtxt(io.BytesIO(data), row, comments=None, skiprows=lines, max_rows=count, ndmin=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about no rows
+        rows = np.loadtxt(io.BytesIO(data), row, comments=None, skiprows=lines, max_rows=count, ndmin=1)
     if len(rows) < count:
         raise ValueError(f"it is cut short: expected {count} vertices, found {len(rows)}")
     return rows, comments
