@@ -169,7 +169,9 @@ def undistort(
     k = np.asarray(matrix, dtype=np.float64).reshape(3, 3)
     d = np.asarray(distortion, dtype=np.float64).ravel()
     sizes = {"": (0,), "plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
-    if not np.isfinite(d).all() or (d.any() and d.size not in sizes.get(model, ())):
+    if not np.isfinite(d).all():
+        raise InputError(f"distortion D is {d.tolist()}: expected finite numbers; calibrate the camera again")
+    if d.any() and d.size not in sizes.get(model, ()):
         raise InputError(
             f"distortion model {model!r} with {d.size} numbers: expected plumb_bob (5), rational_polynomial (8) or "
             "equidistant (4); publish rectified images instead (image_proc)"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from audio2shape_core.camera import Camera
 from audio2shape_core.errors import InputError
+from audio2shape_ros.camera.images import pixel_rows, wide_numbers
 
 DEPTHS = {"32FC1": (4, 1.0), "16UC1": (2, 0.001), "mono16": (2, 0.001)}  # encoding: (bytes, metres a unit), REP-118
 CELL = 4  # pixels: of the points that fall into one square, only the nearest is seen
@@ -13,7 +16,7 @@ MIN_CELLS = 12  # fewer comparisons than this decide nothing
 BELIEVABLE = (0.1, 10.0)  # a factor outside: the shape was fitted to something else than what depth shows there
 
 
-def image_to_depth(message) -> np.ndarray:
+def image_to_depth(message: Any) -> np.ndarray:
     """sensor_msgs/Image -> (H, W) float32 metres along the optical axis, NaN where nothing was measured.
 
     Raises InputError for other encodings or sizes that do not add up.
@@ -21,15 +24,9 @@ def image_to_depth(message) -> np.ndarray:
     if message.encoding not in DEPTHS:
         raise InputError(f"depth encoding {message.encoding!r}: expected 32FC1 (metres) or 16UC1 (millimetres)")
     size, unit = DEPTHS[message.encoding]
-    height, width, step = message.height, message.width, message.step
-    if not height or not width or step < width * size or len(message.data) < height * step:
-        raise InputError(
-            f"depth image {width} x {height} {message.encoding} with step {step} and {len(message.data)} bytes: "
-            f"expected a step of at least {width * size} and height x step bytes"
-        )
-    rows = np.frombuffer(message.data, np.uint8)[: height * step].reshape(height, step)[:, : width * size]
-    kind = f"{'>' if message.is_bigendian else '<'}{'f4' if size == 4 else 'u2'}"
-    depth = np.ascontiguousarray(rows).view(kind).astype(np.float32) * np.float32(unit)
+    depth = wide_numbers(pixel_rows(message, size, "depth image"), message, "f4" if size == 4 else "u2") * np.float32(
+        unit
+    )
     return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(np.nan))
 
 
