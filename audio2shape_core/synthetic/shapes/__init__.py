@@ -8,16 +8,10 @@ strings towards +x; flutes lie along y; trombones point their bell and slide to 
 import numpy as np
 
 from audio2shape_core.errors import InputError
-from audio2shape_core.synthetic.shapes import animals, household, instruments, people, things, vehicles
+from audio2shape_core.synthetic.shapes import animals, instruments, things, vehicles
+from audio2shape_core.synthetic.shapes.surfaces import Body
 
-SHAPES = {
-    **vehicles.SHAPES,
-    **animals.SHAPES,
-    **people.SHAPES,
-    **instruments.SHAPES,
-    **things.SHAPES,
-    **household.SHAPES,
-}
+SHAPES = vehicles.SHAPES | animals.SHAPES | instruments.SHAPES | things.SHAPES
 
 
 def procedural_labels() -> tuple[str, ...]:
@@ -32,4 +26,6 @@ def procedural_shape(label: str, seed: int, num_points: int = 2048) -> tuple[np.
     if label not in SHAPES:
         raise InputError(f"no procedural shape of {label!r}; expected one of {', '.join(SHAPES)}")
     rng = np.random.default_rng((seed, *label.encode()))
-    return SHAPES[label](rng).sample(num_points, rng)
+    body = Body()
+    SHAPES[label](body, rng)
+    return body.sample(num_points, rng)

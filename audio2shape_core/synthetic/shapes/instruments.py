@@ -1,235 +1,222 @@
 """Musical instruments: piano and drum here, the others from strings and winds."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from audio2shape_core.synthetic.shapes import strings, winds
-from audio2shape_core.synthetic.shapes.surfaces import Body, Rng, box, disc, revolution, rotation, slab, smooth, tube
+from audio2shape_core.synthetic.shapes import surfaces as s
+from audio2shape_core.synthetic.shapes.surfaces import Body, Color, Rng, pick
 
 CASES = [(22, 22, 24), (30, 26, 26), (112, 62, 34), (84, 42, 24), (150, 96, 54), (232, 228, 220)]
 SHELLS = [(176, 30, 34), (30, 60, 140), (24, 24, 26), (190, 130, 70), (230, 226, 216), (30, 110, 70), (120, 30, 40)]
 WOODS = [(150, 92, 46), (186, 128, 70), (104, 58, 32), (200, 90, 40)]
 SKIN, IVORY, BLACK, CHROME, BRONZE = (240, 234, 220), (244, 242, 234), (20, 20, 22), (196, 198, 204), (206, 166, 76)
-FACING_X = rotation(pitch=-90)
 
 
 def add_keyboard(body: Body, *, back: float, front: float, wide: float, z: float) -> None:
     """White keys along y between x `back` and `front`, black keys on them in twos and threes."""
     deep = front - back
-    body.add(box(((back + front) / 2, 0, z), (deep, wide, 0.02)), IVORY, 1.5)
+    body.add(s.box(((back + front) / 2, 0, z), (deep, wide, 0.02)), IVORY, 1.5)
     keys = 35
-    for k in range(keys):
-        if k % 7 in (2, 6):
-            continue
+    for k in (k for k in range(keys) if k % 7 not in (2, 6)):
         y = -wide / 2 + (k + 1) * wide / keys
-        body.add(box((back + deep * 0.32, y, z + 0.02), (deep * 0.62, wide / keys * 0.55, 0.02)), BLACK, 0.9)
+        body.add(s.box((back + deep * 0.32, y, z + 0.02), (deep * 0.62, wide / keys * 0.55, 0.02)), BLACK, 0.9)
 
 
-def add_bench(body: Body, x: float, color) -> None:
+def add_bench(body: Body, x: float, color: Color) -> None:
     """A piano stool on four legs in front of the keyboard."""
-    body.add(box((x, 0, 0.46), (0.34, 0.6, 0.07)), color)
+    body.add(s.box((x, 0, 0.46), (0.34, 0.6, 0.07)), color)
     for dx in (-0.14, 0.14):
         for y in (-0.26, 0.26):
-            body.add(box((x + dx, y, 0.22), (0.04, 0.04, 0.44)), color)
+            body.add(s.box((x + dx, y, 0.22), (0.04, 0.04, 0.44)), color)
 
 
-def upright_piano(rng: Rng) -> Body:
+def upright_piano(body: Body, rng: Rng) -> None:
     """Upright: tall case, keyboard shelf on two front legs, music desk, pedals; keyboard +x."""
-    body = Body()
-    case, wide, tall = rng.choice(CASES), rng.uniform(1.4, 1.55), rng.uniform(1.0, 1.35)
+    case, wide, tall = pick(rng, CASES), rng.uniform(1.4, 1.55), rng.uniform(1.0, 1.35)
     deep, shelf = rng.uniform(0.28, 0.36), rng.uniform(0.26, 0.32)
     z = rng.uniform(0.62, 0.7)
-    body.add(box((-deep / 2, 0, tall / 2), (deep, wide - 0.06, tall)), case)
-    body.add(box((-deep / 2, 0, tall), (deep + 0.05, wide + 0.02, 0.03)), case)
+    body.add(s.box((-deep / 2, 0, tall / 2), (deep, wide - 0.06, tall)), case)
+    body.add(s.box((-deep / 2, 0, tall), (deep + 0.05, wide + 0.02, 0.03)), case)
     for side in (-1, 1):
         y = side * (wide / 2 - 0.03)
-        body.add(box((-deep / 2 + 0.01, y, tall / 2), (deep + 0.02, 0.06, tall)), case)
-        body.add(box((shelf / 2, y, z + 0.03), (shelf, 0.06, 0.16)), case)
-        body.add(box((shelf - 0.06, y, z / 2), (0.07, 0.06, z)), case)
+        body.add(s.box((-deep / 2 + 0.01, y, tall / 2), (deep + 0.02, 0.06, tall)), case)
+        body.add(s.box((shelf / 2, y, z + 0.03), (shelf, 0.06, 0.16)), case)
+        body.add(s.box((shelf - 0.06, y, z / 2), (0.07, 0.06, z)), case)
         if rng.random() < 0.6:
-            body.add(box((shelf / 2, y, 0.04), (shelf, 0.06, 0.08)), case)
-    body.add(box((shelf / 2, 0, z - 0.04), (shelf, wide, 0.05)), case)
+            body.add(s.box((shelf / 2, y, 0.04), (shelf, 0.06, 0.08)), case)
+    body.add(s.box((shelf / 2, 0, z - 0.04), (shelf, wide, 0.05)), case)
     add_keyboard(body, back=0.07, front=shelf - 0.02, wide=wide - 0.18, z=z + 0.02)
-    body.add(box((0.04, 0, z + 0.17), (0.02, wide * 0.9, 0.16), rotation(pitch=15)), case)
+    body.add(s.box((0.04, 0, z + 0.17), (0.02, wide * 0.9, 0.16), s.rotation(pitch=15)), case)
     if rng.random() < 0.6:
-        body.add(box((0.07, 0, z + 0.33), (0.015, wide * 0.5, 0.2), rotation(pitch=15)), IVORY)
+        body.add(s.box((0.07, 0, z + 0.33), (0.015, wide * 0.5, 0.2), s.rotation(pitch=15)), IVORY)
     for y in (-0.1, 0, 0.1):
-        body.add(box((0.06, y, 0.06), (0.12, 0.04, 0.02)), BRONZE, 1.5)
+        body.add(s.box((0.06, y, 0.06), (0.12, 0.04, 0.02)), BRONZE, 1.5)
     if rng.random() < 0.25:
         add_bench(body, shelf + 0.35, case)
-    return body
 
 
-def grand_piano(rng: Rng) -> Body:
+def grand_piano(body: Body, rng: Rng) -> None:
     """Grand: wing outline (long side -y), three legs, lid open or shut, pedal lyre; keyboard +x."""
-    body = Body()
-    case, wide, long = rng.choice(CASES[:4]), 1.5, rng.uniform(1.3, 2.1)
+    case, wide, long = pick(rng, CASES[:4]), 1.5, rng.uniform(1.3, 2.1)
     z, rim = 0.82, 0.26
     bent = [(0.0, 1.5), (-0.3, 1.48), (-0.5, 1.3), (-0.68, 1.02), (-0.85, 0.86), (-0.97, 0.62), (-1.0, 0.3)]
-    curve = smooth(bent, 24)
+    curve = s.smooth(bent, 24)
     wing = np.concatenate([curve, [(-0.97, 0.08), (-0.9, 0.0), (0, 0)]]) * [long, 1]
     wing = np.concatenate([wing, np.linspace((0, 0), (0, wide), 8)[1:-1]])
     side = -wide / 2
     ring = np.concatenate([wing, wing[:1]])
     for height in np.linspace(-rim / 2, rim / 2, 4):
-        body.add(tube(np.column_stack([ring + (0, side), np.full(len(ring), z + height)]), 0.03, sides=4), case)
-    body.add(slab(wing, rim - 0.06, center=(0, side, z - 0.03)), case)
-    body.add(slab(wing * 0.94 + (-0.03, 0.045), 0.01, center=(0, side, z + rim / 2 - 0.05)), BRONZE)
+        body.add(s.tube(np.column_stack([ring + (0, side), np.full(len(ring), z + height)]), 0.03, sides=4), case)
+    body.add(s.slab(wing, rim - 0.06, center=(0, side, z - 0.03)), case)
+    body.add(s.slab(wing * 0.94 + (-0.03, 0.045), 0.01, center=(0, side, z + rim / 2 - 0.05)), BRONZE)
     if rng.random() < 0.7:
         angle = rng.uniform(28, 42)
-        body.add(slab(wing, 0.02, center=(0, side, z + rim / 2), turn=rotation(roll=angle)), case, 1.1)
+        body.add(s.slab(wing, 0.02, center=(0, side, z + rim / 2), turn=s.rotation(roll=angle)), case, 1.1)
         reach = 0.75 * wide
         lift = z + rim / 2 + reach * np.sin(np.radians(angle))
         lean = side + reach * np.cos(np.radians(angle))
-        body.add(tube([(-0.3, wide / 2 - 0.06, z), (-0.3, lean, lift)], 0.012, sides=5), case, 2.0)
+        body.add(s.tube([(-0.3, wide / 2 - 0.06, z), (-0.3, lean, lift)], 0.012, sides=5), case, 2.0)
     else:
-        body.add(slab(wing * 1.02, 0.03, center=(0, side, z + rim / 2 + 0.02)), case)
+        body.add(s.slab(wing * 1.02, 0.03, center=(0, side, z + rim / 2 + 0.02)), case)
     shelf = 0.32
-    body.add(box((shelf / 2, 0, z - rim / 2 + 0.04), (shelf, wide, 0.08)), case)
+    body.add(s.box((shelf / 2, 0, z - rim / 2 + 0.04), (shelf, wide, 0.08)), case)
     for y in (side + 0.05, -side - 0.05):
-        body.add(box((shelf / 2, y, z - 0.03), (shelf, 0.1, 0.18)), case)
+        body.add(s.box((shelf / 2, y, z - 0.03), (shelf, 0.1, 0.18)), case)
     add_keyboard(body, back=0.08, front=shelf - 0.02, wide=wide - 0.22, z=z - 0.03)
-    body.add(box((0.0, 0, z + 0.22), (0.02, 0.7, 0.22), rotation(pitch=20)), case)
+    body.add(s.box((0.0, 0, z + 0.22), (0.02, 0.7, 0.22), s.rotation(pitch=20)), case)
     for x, y in ((0.05, side + 0.13), (0.05, -side - 0.13), (-long * 0.82, side + 0.32)):
-        body.add(tube([(x, y, z - rim / 2), (x, y, 0.05)], (0.07, 0.035), sides=8), case, 1.3)
-        body.add(disc((x, y, 0.03), 0.05), BRONZE)
+        body.add(s.tube([(x, y, z - rim / 2), (x, y, 0.05)], (0.07, 0.035), sides=8), case, 1.3)
+        body.add(s.disc((x, y, 0.03), 0.05), BRONZE)
     for y in (-0.06, 0.06):
-        body.add(tube([(0, y, z - rim / 2), (0, y, 0.1)], 0.015, sides=5), case, 1.5)
-    body.add(box((0.03, 0, 0.11), (0.16, 0.26, 0.05)), case)
+        body.add(s.tube([(0, y, z - rim / 2), (0, y, 0.1)], 0.015, sides=5), case, 1.5)
+    body.add(s.box((0.03, 0, 0.11), (0.16, 0.26, 0.05)), case)
     if rng.random() < 0.3:
         add_bench(body, shelf + 0.4, case)
-    return body
 
 
-def piano(rng: Rng) -> Body:
+def piano(body: Body, rng: Rng) -> None:
     """Upright (half) or grand, at times with a bench; keyboard toward +x."""
-    return upright_piano(rng) if rng.random() < 0.5 else grand_piano(rng)
+    (upright_piano if rng.random() < 0.5 else grand_piano)(body, rng)
 
 
-def add_drum(body: Body, *, center, radius: float, tall: float, shell, turn=None, lugs: int = 8) -> None:
+def add_drum(
+    body: Body,
+    center: tuple[float, float, float],
+    radius: float,
+    tall: float,
+    shell: Color,
+    turn: np.ndarray | None = None,
+    lugs: int = 8,
+) -> None:
     """A cylinder with two skins, chrome hoops and lugs; its axis is z before `turn`."""
     half = tall / 2
-    turn = np.eye(3) if turn is None else turn
-    body.add(revolution([(radius, -half), (radius, half)], center, turn), shell)
+    body.add(s.revolution([(radius, -half), (radius, half)], center, turn), shell)
     for end in (-half, half):
-        body.add(disc(np.asarray(center) + turn @ (0, 0, end), radius, turn), SKIN)
+        body.add(s.disc(s.placed(np.array([0, 0, end]), center, turn), radius, turn), SKIN)
         hoop = [(radius * 1.04, end - 0.02), (radius * 1.04, end + 0.02), (radius * 0.97, end + 0.02)]
-        body.add(revolution(hoop, center, turn), CHROME, 1.2)
+        body.add(s.revolution(hoop, center, turn), CHROME, 1.2)
     for angle in np.linspace(0, 2 * np.pi, lugs, endpoint=False):
         x, y = 1.04 * radius * np.cos(angle), 1.04 * radius * np.sin(angle)
-        path = np.array([(x, y, -half * 0.8), (x, y, half * 0.8)]) @ turn.T + center
-        body.add(tube(path, 0.01, sides=4), CHROME)
+        path = np.array([(x, y, -half * 0.8), (x, y, half * 0.8)])
+        body.add(s.tube(s.placed(path, center, turn), 0.01, sides=4), CHROME)
 
 
-def add_tripod(body: Body, *, x: float, y: float, top: float, spread: float) -> None:
+def add_tripod(body: Body, x: float, y: float, *, top: float, spread: float) -> None:
     """A chrome stand with three feet."""
-    body.add(tube([(x, y, spread * 0.7), (x, y, top)], 0.014, sides=6), CHROME, 1.3)
+    body.add(s.tube([(x, y, spread * 0.7), (x, y, top)], 0.014, sides=6), CHROME, 1.3)
     for angle in np.radians((0, 120, 240)):
         foot = (x + spread * np.cos(angle), y + spread * np.sin(angle), 0)
-        body.add(tube([(x, y, spread * 0.8), foot], 0.014, sides=6), CHROME, 1.2)
+        body.add(s.tube([(x, y, spread * 0.8), foot], 0.014, sides=6), CHROME, 1.2)
 
 
-def add_cymbal(body: Body, *, x: float, y: float, z: float, radius: float, tilt: float) -> None:
+def add_cymbal(body: Body, x: float, y: float, z: float, *, radius: float, tilt: float) -> None:
     """A bronze cymbal on its tripod, tilted toward -x."""
     profile = [(0, 0.035), (0.05, 0.025), (0.06, 0.012), (radius, -0.025)]
-    body.add(revolution(profile, (x, y, z), rotation(pitch=tilt)), BRONZE, 1.2)
-    add_tripod(body, x=x, y=y, top=z, spread=0.2)
+    body.add(s.revolution(profile, (x, y, z), s.rotation(pitch=tilt)), BRONZE, 1.2)
+    add_tripod(body, x, y, top=z, spread=0.2)
 
 
-def add_sticks(body: Body, *, z: float, length: float) -> None:
-    """Two crossed drum sticks."""
-    for side in (-1, 1):
-        path = [(length / 2, side * 0.12, z), (-length / 2, -side * 0.08, z + 0.01)]
-        body.add(tube(path, (0.016, 0.009), sides=6), WOODS[1], 1.5)
-
-
-def snare(rng: Rng) -> Body:
+def snare(body: Body, rng: Rng) -> None:
     """Snare or field drum, on a tripod or bare, at times with sticks; skin +z."""
-    body = Body()
-    radius, tall = rng.uniform(0.3, 0.38), rng.choice([0.2, 0.3, 0.5]) * rng.uniform(0.85, 1.15)
+    radius, tall = rng.uniform(0.3, 0.38), pick(rng, [0.2, 0.3, 0.5]) * rng.uniform(0.85, 1.15)
     stand = rng.random() < 0.4
     z = 0.75 if stand else tall / 2
-    add_drum(body, center=(0, 0, z), radius=radius, tall=tall, shell=rng.choice(SHELLS + [CHROME]), lugs=10)
+    add_drum(body, (0, 0, z), radius, tall, pick(rng, SHELLS + [CHROME]), lugs=10)
     if stand:
-        add_tripod(body, x=0, y=0, top=z - tall / 2, spread=0.3)
+        add_tripod(body, 0, 0, top=z - tall / 2, spread=0.3)
     if rng.random() < 0.5:
-        add_sticks(body, z=z + tall / 2 + 0.025, length=0.8)
-    return body
+        z += tall / 2 + 0.025
+        for side in (-1, 1):
+            stick = [(0.4, side * 0.12, z), (-0.4, -side * 0.08, z + 0.01)]
+            body.add(s.tube(stick, (0.016, 0.009), sides=6), WOODS[1], 1.5)
 
 
-def bass_drum(rng: Rng) -> Body:
+def bass_drum(body: Body, rng: Rng) -> None:
     """Bass drum on its side: skins toward +x and -x, two spurs."""
-    body = Body()
     radius, tall = rng.uniform(0.45, 0.6), rng.uniform(0.4, 0.7)
-    add_drum(body, center=(0, 0, radius), radius=radius, tall=tall, shell=rng.choice(SHELLS), turn=FACING_X, lugs=12)
-    body.add(disc((tall / 2 + 0.01, 0, radius), radius * 0.3, FACING_X), rng.choice(SHELLS))
+    add_drum(body, (0, 0, radius), radius, tall, pick(rng, SHELLS), turn=s.FACING_X, lugs=12)
+    body.add(s.disc((tall / 2 + 0.01, 0, radius), radius * 0.3, s.FACING_X), pick(rng, SHELLS))
     for side in (-1, 1):
-        body.add(tube([(0.1, side * radius * 0.8, radius * 0.5), (0.2, side * radius * 1.15, 0)], 0.018), CHROME, 1.5)
-    return body
+        body.add(s.tube([(0.1, side * radius * 0.8, radius * 0.5), (0.2, side * radius * 1.15, 0)], 0.018), CHROME, 1.5)
 
 
-def hand_drum(rng: Rng) -> Body:
+def hand_drum(body: Body, rng: Rng) -> None:
     """Djembe (goblet), conga (barrel) or a bongo pair along y; skins +z."""
-    body = Body()
-    wood, kind = rng.choice(WOODS), rng.choice(["djembe", "conga", "bongo"])
+    wood, kind = pick(rng, WOODS), pick(rng, ["djembe", "conga", "bongo"])
     tall, width = rng.uniform(0.9, 1.1), rng.uniform(0.9, 1.1)
     if kind == "bongo":
         for y, radius in ((0.22, 0.19), (-0.21, 0.16)):
-            body.add(revolution([(radius * 0.82, 0), (radius, 0.28 * tall)], (0, y, 0)), wood)
-            body.add(disc((0, y, 0.29 * tall), radius), SKIN)
-            body.add(revolution([(radius * 1.05, 0.24), (radius * 1.06, 0.28)], (0, y, 0)), CHROME, 1.3)
-            body.add(revolution([(radius * 0.86, 0), (radius * 0.86, 0.03)], (0, y, 0)), CHROME)
-        body.add(box((0, 0, 0.15), (0.1, 0.1, 0.08)), wood)
-        return body
+            body.add(s.revolution([(radius * 0.82, 0), (radius, 0.28 * tall)], (0, y, 0)), wood)
+            body.add(s.disc((0, y, 0.29 * tall), radius), SKIN)
+            body.add(s.revolution([(radius * 1.05, 0.24), (radius * 1.06, 0.28)], (0, y, 0)), CHROME, 1.3)
+            body.add(s.revolution([(radius * 0.86, 0), (radius * 0.86, 0.03)], (0, y, 0)), CHROME)
+        body.add(s.box((0, 0, 0.15), (0.1, 0.1, 0.08)), wood)
+        return
     djembe = [(0.17, 0), (0.13, 0.2), (0.11, 0.45), (0.17, 0.65), (0.27, 0.85), (0.28, 1)]
     conga = [(0.16, 0), (0.2, 0.25), (0.24, 0.6), (0.22, 0.85), (0.19, 1)]
-    profile = smooth(djembe if kind == "djembe" else conga) * [width, tall]
+    profile = s.smooth(djembe if kind == "djembe" else conga) * [width, tall]
     top = profile[-1, 0]
-    body.add(revolution(profile), wood)
-    body.add(disc((0, 0, tall), top), SKIN)
+    body.add(s.revolution(profile), wood)
+    body.add(s.disc((0, 0, tall), top), SKIN)
     for z in (tall * 0.99, tall * 0.92):
-        body.add(revolution([(top * 1.05, z - 0.01), (top * 1.05, z + 0.01)]), rng.choice([BLACK, CHROME]), 1.3)
+        body.add(s.revolution([(top * 1.05, z - 0.01), (top * 1.05, z + 0.01)]), pick(rng, [BLACK, CHROME]), 1.3)
     low = 0.66 if kind == "djembe" else 0.78
     for angle in np.linspace(0, 2 * np.pi, 18 if kind == "djembe" else 7, endpoint=False):
         way = np.array([np.cos(angle), np.sin(angle), 0])
         heights = np.linspace(low, 0.97, 6) * tall
         path = np.interp(heights, profile[:, 1], profile[:, 0])[:, None] * 1.04 * way
         path[:, 2] = heights
-        body.add(tube(path, 0.008, sides=4), IVORY if kind == "djembe" else CHROME)
-    return body
+        body.add(s.tube(path, 0.008, sides=4), IVORY if kind == "djembe" else CHROME)
 
 
-def drum_kit(rng: Rng) -> Body:
+def drum_kit(body: Body, rng: Rng) -> None:
     """Whole kit: bass drum skin toward +x, two toms on it, snare and floor tom behind, hi-hat, one or two cymbals."""
-    body = Body()
-    shell, radius = rng.choice(SHELLS), rng.uniform(0.27, 0.32)
-    add_drum(body, center=(0.2, 0, radius), radius=radius, tall=0.42, shell=shell, turn=FACING_X)
-    body.add(disc((0.42, 0, radius), radius * 0.35, FACING_X), shell)
+    shell, radius = pick(rng, SHELLS), rng.uniform(0.27, 0.32)
+    add_drum(body, (0.2, 0, radius), radius, 0.42, shell, turn=s.FACING_X)
+    body.add(s.disc((0.42, 0, radius), radius * 0.35, s.FACING_X), shell)
     for y in (-0.19, 0.19):
-        turn = rotation(pitch=rng.uniform(10, 20))
-        add_drum(body, center=(0.1, y, 2 * radius + 0.22), radius=0.16, tall=0.2, shell=shell, turn=turn, lugs=6)
-        body.add(tube([(0.12, y * 0.3, 2 * radius), (0.1, y * 0.6, 2 * radius + 0.15)], 0.015), CHROME)
-    add_drum(body, center=(-0.3, 0.36, 0.6), radius=0.18, tall=0.14, shell=rng.choice([shell, CHROME]))
-    add_tripod(body, x=-0.3, y=0.36, top=0.53, spread=0.2)
-    add_drum(body, center=(-0.25, -0.52, 0.42), radius=0.21, tall=0.38, shell=shell)
+        turn = s.rotation(pitch=rng.uniform(10, 20))
+        add_drum(body, (0.1, y, 2 * radius + 0.22), 0.16, 0.2, shell, turn=turn, lugs=6)
+        body.add(s.tube([(0.12, y * 0.3, 2 * radius), (0.1, y * 0.6, 2 * radius + 0.15)], 0.015), CHROME)
+    add_drum(body, (-0.3, 0.36, 0.6), 0.18, 0.14, pick(rng, [shell, CHROME]))
+    add_tripod(body, -0.3, 0.36, top=0.53, spread=0.2)
+    add_drum(body, (-0.25, -0.52, 0.42), 0.21, 0.38, shell)
     for angle in np.radians((0, 120, 240)):
         x, y = -0.25 + 0.22 * np.cos(angle), -0.52 + 0.22 * np.sin(angle)
-        body.add(tube([(x, y, 0), (x, y, 0.5)], 0.012, sides=5), CHROME)
-    add_cymbal(body, x=-0.05, y=0.68, z=0.88, radius=0.18, tilt=0)
-    body.add(disc((-0.05, 0.68, 0.85), 0.18), BRONZE)
-    add_cymbal(body, x=0.25, y=-0.62, z=rng.uniform(1.1, 1.25), radius=rng.uniform(0.22, 0.27), tilt=15)
+        body.add(s.tube([(x, y, 0), (x, y, 0.5)], 0.012, sides=5), CHROME)
+    add_cymbal(body, -0.05, 0.68, 0.88, radius=0.18, tilt=0)
+    body.add(s.disc((-0.05, 0.68, 0.85), 0.18), BRONZE)
+    add_cymbal(body, 0.25, -0.62, rng.uniform(1.1, 1.25), radius=rng.uniform(0.22, 0.27), tilt=15)
     if rng.random() < 0.7:
-        add_cymbal(body, x=0.28, y=0.52, z=rng.uniform(1.15, 1.3), radius=rng.uniform(0.2, 0.24), tilt=15)
+        add_cymbal(body, 0.28, 0.52, rng.uniform(1.15, 1.3), radius=rng.uniform(0.2, 0.24), tilt=15)
     if rng.random() < 0.5:
-        body.add(revolution([(0, 0.5), (0.17, 0.49), (0.17, 0.43), (0, 0.42)], (-0.6, 0, 0)), BLACK)
-        add_tripod(body, x=-0.6, y=0, top=0.45, spread=0.2)
-    return body
+        body.add(s.revolution([(0, 0.5), (0.17, 0.49), (0.17, 0.43), (0, 0.42)], (-0.6, 0, 0)), BLACK)
+        add_tripod(body, -0.6, 0, top=0.45, spread=0.2)
 
 
-def drum(rng: Rng) -> Body:
+def drum(body: Body, rng: Rng) -> None:
     """Drum kit (35 %), snare (25 %), bass drum (15 %, skin +x) or hand drum (25 %: djembe, conga, bongo)."""
-    return rng.choice([drum_kit, snare, bass_drum, hand_drum], p=[0.35, 0.25, 0.15, 0.25])(rng)
+    pick(rng, [drum_kit, snare, bass_drum, hand_drum], p=[0.35, 0.25, 0.15, 0.25])(body, rng)
 
 
 SHAPES = {"piano": piano, "drum": drum} | strings.SHAPES | winds.SHAPES

@@ -5,13 +5,27 @@ All take and give canonical-frame coordinates (+x front, +y left, +z up), any un
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Rng = np.random.Generator
 Color = tuple[int, int, int]
+T = TypeVar("T")
+
+
+def pick(rng: Rng, options: Sequence[T], p: Sequence[float] | None = None) -> T:
+    """One of some options, with probabilities `p` or evenly."""
+    return options[rng.choice(len(options), p=p)]
+
+
+def shade(color: Color, light: float) -> Color:
+    """The colour under `light` (0..1) of full light."""
+    red, green, blue = (int(light * c) for c in color)
+    return red, green, blue
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,19 @@ def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndar
     about_y = np.array([[np.cos(p), 0, np.sin(p)], [0, 1, 0], [-np.sin(p), 0, np.cos(p)]])
     about_x = np.array([[1, 0, 0], [0, np.cos(r), -np.sin(r)], [0, np.sin(r), np.cos(r)]])
     return about_z @ about_y @ about_x
+
+
+FACING_X = rotation(pitch=-90)  # turns +z (a plate's face, an axle) towards +x
+
+
+def placed(points: np.ndarray, center: ArrayLike, turn: np.ndarray | None) -> np.ndarray:
+    """Points (..., 3) turned about the origin, which then moves to `center`."""
+    return points @ (np.eye(3) if turn is None else turn).T + np.asarray(center, float)
+
+
+def layers(outlines: Sequence[np.ndarray], heights: Sequence[float]) -> np.ndarray:
+    """Outlines (L of (K, 2)), each at its height: (L, K, 3) for `grid`."""
+    return np.stack([np.column_stack([outline, np.full(len(outline), z)]) for outline, z in zip(outlines, heights)])
 
 
 def triangles(corners: np.ndarray) -> Surface:
@@ -57,7 +84,7 @@ def grid(points: np.ndarray) -> Surface:
     return triangles(np.concatenate([upper.reshape(-1, 3, 3), lower.reshape(-1, 3, 3)]))
 
 
-def box(center, size, turn: np.ndarray | None = None) -> Surface:
+def box(center: ArrayLike, size: ArrayLike, turn: np.ndarray | None = None) -> Surface:
     """A cuboid of full edge lengths `size` (3,), turned about its centre."""
     half = np.asarray(size, float) / 2
     faces = []
@@ -69,18 +96,17 @@ def box(center, size, turn: np.ndarray | None = None) -> Surface:
             square[..., u] = np.array([[-1, 1], [-1, 1]]) * half[u]
             square[..., v] = np.array([[-1, -1], [1, 1]]) * half[v]
             faces.append([[square[0, 0], square[0, 1], square[1, 0]], [square[1, 1], square[0, 1], square[1, 0]]])
-    corners = np.array(faces).reshape(-1, 3, 3)
-    return triangles(corners @ (np.eye(3) if turn is None else turn).T + np.asarray(center, float))
+    return triangles(placed(np.array(faces).reshape(-1, 3, 3), center, turn))
 
 
-def ellipsoid(center, radii, turn: np.ndarray | None = None) -> Surface:
+def ellipsoid(center: ArrayLike, radii: ArrayLike, turn: np.ndarray | None = None) -> Surface:
     """An ellipsoid of semi-axes `radii` (3,)."""
     polar, around = np.meshgrid(np.linspace(0, np.pi, 13), np.linspace(0, 2 * np.pi, 21), indexing="ij")
     unit = np.stack([np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around), np.cos(polar)], axis=-1)
-    return grid((unit * radii) @ (np.eye(3) if turn is None else turn).T + np.asarray(center, float))
+    return grid(placed(unit * radii, center, turn))
 
 
-def tube(path, radii, *, flatten: float = 1.0, sides: int = 12, closed: bool = True) -> Surface:
+def tube(path: ArrayLike, radii: ArrayLike, *, flatten: float = 1.0, sides: int = 12, closed: bool = True) -> Surface:
     """A tube along a polyline (K, 3) with a radius at each of its points (scalar or (K,)); ends closed unless told.
 
     `flatten` scales the second cross axis: below 1 the tube is a blade.
@@ -102,38 +128,36 @@ def tube(path, radii, *, flatten: float = 1.0, sides: int = 12, closed: bool = T
     return grid(sheet)
 
 
-def revolution(profile, center=(0, 0, 0), turn: np.ndarray | None = None, sides: int = 24) -> Surface:
+def revolution(
+    profile: ArrayLike, center: ArrayLike = (0, 0, 0), turn: np.ndarray | None = None, sides: int = 24
+) -> Surface:
     """A profile (K, 2) of (radius, height) turned about the z axis."""
     profile = np.asarray(profile, float)
     angle = np.linspace(0, 2 * np.pi, sides + 1)[:, None]
     radius, height = profile[:, 0], profile[:, 1]
     sheet = np.stack([radius * np.cos(angle), radius * np.sin(angle), height + 0 * angle], axis=-1)
-    return grid(sheet @ (np.eye(3) if turn is None else turn).T + np.asarray(center, float))
+    return grid(placed(sheet, center, turn))
 
 
-def disc(center, radius: float, turn: np.ndarray | None = None, inner: float = 0.0) -> Surface:
+def disc(center: ArrayLike, radius: float, turn: np.ndarray | None = None, inner: float = 0.0) -> Surface:
     """A flat ring in the xy plane (before `turn`), from radius `inner` to `radius`."""
     return revolution([(inner, 0.0), (radius, 0.0)], center, turn)
 
 
-def slab(outline, thickness: float, center=(0, 0, 0), turn: np.ndarray | None = None) -> Surface:
+def slab(
+    outline: ArrayLike, thickness: float, center: ArrayLike = (0, 0, 0), turn: np.ndarray | None = None
+) -> Surface:
     """A plate in the xy plane (before `turn`), extruded along z by `thickness` about the plane.
 
     outline (K, 2): star-shaped as seen from its mean (waisted bodies and wings are); closed by itself.
     """
     outline = np.asarray(outline, float)
-    middle = outline.mean(0)
     ring = np.concatenate([outline, outline[:1]])
-    layers = [
-        np.column_stack([np.broadcast_to(middle, ring.shape), np.full(len(ring), -thickness / 2)]),
-        np.column_stack([ring, np.full(len(ring), -thickness / 2)]),
-        np.column_stack([ring, np.full(len(ring), thickness / 2)]),
-        np.column_stack([np.broadcast_to(middle, ring.shape), np.full(len(ring), thickness / 2)]),
-    ]
-    return grid(np.stack(layers) @ (np.eye(3) if turn is None else turn).T + np.asarray(center, float))
+    middle, half = np.broadcast_to(outline.mean(0), ring.shape), thickness / 2
+    return grid(placed(layers((middle, ring, ring, middle), (-half, -half, half, half)), center, turn))
 
 
-def smooth(points, count: int = 24) -> np.ndarray:
+def smooth(points: ArrayLike, count: int = 24) -> np.ndarray:
     """A smooth curve through a few control points (K, D): (count, D)."""
     from scipy.interpolate import PchipInterpolator
 
@@ -150,9 +174,17 @@ class Body:
     def add(self, surface: Surface, color: Color, weight: float = 1.0) -> None:
         self.parts.append((surface, color, weight))
 
+    def turn(self, turn: np.ndarray, move: ArrayLike = 0.0) -> None:
+        """Turn all parts about the origin, then move them by `move` (3,)."""
+
+        def moved(surface: Surface) -> Surface:
+            return Surface(surface.area, lambda n, rng: surface.draw(n, rng) @ turn.T + move)
+
+        self.parts = [(moved(surface), color, weight) for surface, color, weight in self.parts]
+
     def sample(self, num_points: int, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
         """points (N, 3) float32 centred in the unit sphere, colors (N, 3) uint8 with a little shading noise."""
-        # The root of the area gives strings, legs and rotors enough points to be seen.
+        # A power of the area below 1 gives strings, legs and rotors, which are thin, enough points to be seen.
         shares = np.array([weight * surface.area**0.75 for surface, _, weight in self.parts])
         counts = np.floor(shares / shares.sum() * num_points).astype(int)
         counts[np.argsort(-shares)[: num_points - counts.sum()]] += 1
