@@ -12,34 +12,13 @@ from audio2shape_core.errors import InputError
 from audio2shape_core.synthetic.sounds import animals, instruments, machines, things
 from audio2shape_core.synthetic.sounds.fluidsynth import fluidsynth_available, fluidsynth_labels, play_fluidsynth
 
-__all__ = [
-    "fluidsynth_available",
-    "fluidsynth_labels",
-    "physical_labels",
-    "play_fluidsynth",
-    "play_physical",
-    "synthesize",
-]
-
-SCENES = {
-    "airplane": machines.airplane,
-    "helicopter": machines.helicopter,
-    "car": machines.car,
-    "train": machines.train,
-    "dog": animals.dog,
-    "cat": animals.cat,
-    "cow": animals.cow,
-    "sheep": animals.sheep,
-    "chicken": animals.chicken,
-    "bird": animals.bird,
-    "bell": instruments.bell,
-    "drum": instruments.drum,
-    "clock": things.clock,
-    "keyboard": things.keyboard,
-    "door": things.door,
-    "bottle": things.bottle,
-    "toilet": things.toilet,
-}
+MODELS = (
+    *(machines.airplane, machines.helicopter, machines.car, machines.train),
+    *(animals.dog, animals.cat, animals.cow, animals.sheep, animals.chicken, animals.bird),
+    *(instruments.bell, instruments.drum),
+    *(things.clock, things.keyboard, things.door, things.bottle, things.toilet),
+)
+SCENES = {model.__name__: model for model in MODELS}
 # With both engines at hand, most clips come from the sound font, which is closer to the instrument; the rest keep a
 # class from being the sound of one sound font.
 FLUIDSYNTH_SHARE = 0.7

@@ -61,9 +61,8 @@ def play_fluidsynth(label: str, seed: int, seconds: float = 4.0) -> np.ndarray:
         raise InputError(f"no General MIDI instrument for {label!r}, expected one of {', '.join(fluidsynth_labels())}")
     rng = np.random.default_rng((seed, *label.encode()))
     if label == "drum":
-        return render(
-            _drum_pattern(rng, seconds), int(rng.choice(DRUM_KITS)), seconds, rng.random() < 0.5, DRUM_CHANNEL
-        )
+        pattern = _drum_pattern(rng, seconds)
+        return render(pattern, int(rng.choice(DRUM_KITS)), seconds, rng.random() < 0.5, DRUM_CHANNEL)
     programs, low, high, many_voices = PROGRAMS[label]
     notes = phrase(rng, seconds, low, high, many_voices=many_voices)
     return render(notes, int(rng.choice(programs)), seconds, rng.random() < 0.5)
@@ -72,9 +71,7 @@ def play_fluidsynth(label: str, seed: int, seconds: float = 4.0) -> np.ndarray:
 def render(notes: list[Note], program: int, seconds: float, reverb: bool = False, channel: int = 0) -> np.ndarray:
     """Notes -> (round(seconds * 16000),) float32, peak at most 1."""
     if not fluidsynth_available():
-        raise InputError(
-            "FluidSynth or its sound font is missing, expected both: apt install fluidsynth fluid-soundfont-gm"
-        )
+        raise InputError("FluidSynth or its sound font is missing: apt install fluidsynth fluid-soundfont-gm")
     import soundfile
 
     with tempfile.TemporaryDirectory() as folder:

@@ -6,6 +6,7 @@ from scipy.signal import butter, lfilter, sosfilt
 from audio2shape_core.audio import SAMPLE_RATE
 
 NYQUIST = SAMPLE_RATE / 2
+Rng = np.random.Generator
 
 
 def num_samples(seconds: float) -> int:
@@ -17,7 +18,7 @@ def times(seconds: float) -> np.ndarray:
     return np.arange(num_samples(seconds)) / SAMPLE_RATE
 
 
-def noise(rng: np.random.Generator, seconds: float, low: float = 0.0, high: float = NYQUIST) -> np.ndarray:
+def noise(rng: Rng, seconds: float, low: float = 0.0, high: float = NYQUIST) -> np.ndarray:
     """(S,) Gaussian noise of unit RMS between `low` and `high` Hz."""
     white = rng.standard_normal(num_samples(seconds))
     low, high = max(low, 0.0) / NYQUIST, min(high, NYQUIST) / NYQUIST
@@ -30,7 +31,7 @@ def noise(rng: np.random.Generator, seconds: float, low: float = 0.0, high: floa
     return white / (np.sqrt(np.mean(white**2)) + 1e-12)
 
 
-def drift(rng: np.random.Generator, seconds: float, rate: float) -> np.ndarray:
+def drift(rng: Rng, seconds: float, rate: float) -> np.ndarray:
     """(S,) smooth random curve of about unit spread that turns about `rate` times a second."""
     knots = rng.standard_normal(int(seconds * rate) + 4)
     return np.interp(times(seconds) * rate, np.arange(len(knots)), knots)
@@ -48,7 +49,7 @@ def swell(seconds: float, attack: float, release: float) -> np.ndarray:
     return np.clip(np.minimum(t / max(attack, 1e-3), (seconds - t) / max(release, 1e-3)), 0, 1)
 
 
-def harmonics(frequency: np.ndarray, amplitudes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def harmonics(frequency: np.ndarray, amplitudes: np.ndarray, rng: Rng) -> np.ndarray:
     """Sum of the multiples of a moving frequency.
 
     Arguments:
@@ -89,7 +90,7 @@ def resonate(waveform: np.ndarray, frequency: float, bandwidth: float) -> np.nda
 
 def formants(waveform: np.ndarray, *peaks: tuple[float, float, float]) -> np.ndarray:
     """Sum of resonances given as (frequency Hz, bandwidth Hz, gain): a vocal tract, an instrument's body."""
-    return sum(gain * resonate(waveform, frequency, bandwidth) for frequency, bandwidth, gain in peaks)
+    return np.sum([gain * resonate(waveform, frequency, bandwidth) for frequency, bandwidth, gain in peaks], axis=0)
 
 
 def place(target: np.ndarray, sound: np.ndarray, start: float) -> None:
@@ -100,7 +101,7 @@ def place(target: np.ndarray, sound: np.ndarray, start: float) -> None:
         target[begin : begin + size] += sound[:size]
 
 
-def event_times(rng: np.random.Generator, seconds: float, gap: float, jitter: float = 0.2) -> np.ndarray:
+def event_times(rng: Rng, seconds: float, gap: float, jitter: float = 0.2) -> np.ndarray:
     """Increasing times in [0, seconds) about `gap` seconds apart; at least one."""
     gaps = gap * np.exp(jitter * rng.standard_normal(int(seconds / gap) + 2))
     starts = rng.uniform(0, min(gap, 0.3 * seconds)) + np.cumsum(gaps) - gaps[0]
