@@ -1,7 +1,7 @@
-"""Checkpoints: safetensors files that carry their own configuration and a hash of their weights.
+"""Checkpoints: safetensors files that carry their own configuration, vocabulary and a hash of their weights.
 
 A checkpoint is one `.safetensors` file. Its header holds `kind` (which model), `config` (JSON of the dataclass that
-sizes it), `sha256` (of the tensors, in key order) and free `info` (JSON: steps trained, figures).
+sizes it), `sha256` (of the tensors, in key order) and `info` (JSON: the vocabulary, steps trained, figures).
 """
 
 import hashlib
@@ -15,14 +15,20 @@ from safetensors.torch import save as to_bytes
 
 from audio2shape_core.errors import InputError
 from audio2shape_core.files import replacing
+from audio2shape_core.vocabulary import Vocabulary
 
 WEIGHTS = Path(__file__).parent / "weights"
+TASKS = {"alignment": "align", "autoencoder": "autoencode", "denoiser": "diffuse", "judge": "judge"}
+REMEDY = "restore it from the repository or retrain it"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    kind: str
+    """What a checkpoint holds. config: the sizes, one entry a field; tensors: float32, or whole numbers; sha256: of the
+    tensors as stored; info: the rest of the header."""
+
     config: dict
+    vocabulary: Vocabulary
     tensors: dict[str, torch.Tensor]
     sha256: str
     info: dict
@@ -38,36 +44,59 @@ def digest(tensors: dict[str, torch.Tensor]) -> str:
 
 
 def save(
-    path: Path, kind: str, config: dict, tensors: dict[str, torch.Tensor], info: dict, *, half: bool = True
+    path: Path, kind: str, config: dict, vocabulary: Vocabulary, tensors: dict[str, torch.Tensor], info: dict
 ) -> None:
-    """Write a checkpoint: a reader never sees half of one.
-
-    `half` stores floating-point tensors as fp16, which is what ships; resumable training state stays fp32.
-    """
+    """Write a checkpoint, floating-point tensors in half precision. A reader never sees half of a file."""
     stored = {}
     for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous().clone()
-        stored[name] = tensor.half() if half and tensor.is_floating_point() else tensor
-    header = {"kind": kind, "config": json.dumps(config), "sha256": digest(stored), "info": json.dumps(info)}
+        stored[name] = tensor.half() if tensor.is_floating_point() else tensor
+    told = json.dumps({"vocabulary": vocabulary.to_dict(), **info})
+    header = {"kind": kind, "config": json.dumps(config), "sha256": digest(stored), "info": told}
     with replacing(path) as temporary:
         temporary.write_bytes(to_bytes(stored, metadata=header))  # save_file hides it from other users of the machine
 
 
 def load(path: Path, kind: str) -> Checkpoint:
-    """Read and verify a checkpoint. Raises InputError when it is missing, damaged, or of another kind."""
+    """Read and verify a checkpoint.
+
+    Raises InputError when it is missing, damaged, of another kind, without a vocabulary, or holds NaN or infinity.
+    """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"no weights at {path}; expected a {kind} checkpoint: train one or pass --weights DIR")
+        raise InputError(
+            f"no weights at {path}; `audio2shape train {TASKS[kind]}` makes them: run it, or pass --weights DIR"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is damaged ({reason}); restore it from the repository or retrain it") from error
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise InputError(f"{path} is damaged ({reason}); {REMEDY}") from error
     if header.get("kind") != kind:
-        raise InputError(f"{path} holds {header.get('kind', 'no audio2shape model')!r}, expected {kind!r}")
+        raise InputError(f"{path} holds {header.get('kind', 'no audio2shape model')[:80]!r}, expected {kind!r}")
     if digest(tensors) != header.get("sha256"):
-        raise InputError(f"{path} does not match its own sha256; restore it from the repository or retrain it")
+        raise InputError(f"{path} does not match its own sha256; {REMEDY}")
     tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
-    return Checkpoint(kind, json.loads(header["config"]), tensors, header["sha256"], json.loads(header["info"]))
+    if bad := next((name for name, t in tensors.items() if not t.isfinite().all()), None):
+        raise InputError(f"{path}: {bad[:80]!r} holds NaN or infinity; {REMEDY}")
+    config, info = (_read_json(path, header, name) for name in ("config", "info"))
+    if "vocabulary" not in info:
+        raise InputError(f"{path} has no vocabulary: it was made by an older version of audio2shape; {REMEDY}")
+    try:
+        vocabulary = Vocabulary.from_dict(info.pop("vocabulary"))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return Checkpoint(config, vocabulary, tensors, header["sha256"], info)
+
+
+def _read_json(path: Path, header: dict[str, str], name: str) -> dict:
+    """A JSON object of a checkpoint's header. Raises InputError for anything else."""
+    try:
+        value = json.loads(header.get(name, ""))
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: its header's {name!r} is not a JSON object; {REMEDY}")
+    return value

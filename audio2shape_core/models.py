@@ -1,10 +1,13 @@
 """The one place where configurations become modules, and checkpoints become trained modules."""
 
 import math
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from audio2shape_core import checkpoint
 from audio2shape_core.alignment.audio_encoder import AudioEncoder, LogMel, LogMelEncoder
@@ -27,7 +30,11 @@ from audio2shape_core.generation.vqvae import (
     Upsample,
     attention_stack,
 )
-from audio2shape_core.presets import AlignmentConfig, AutoencoderConfig, DenoiserConfig
+from audio2shape_core.presets import AlignmentConfig, AutoencoderConfig, DenoiserConfig, JudgeConfig, check_ranges
+from audio2shape_core.vocabulary import Vocabulary
+
+Config = TypeVar("Config", AlignmentConfig, AutoencoderConfig, DenoiserConfig, JudgeConfig)
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class Scale(nn.Module):
@@ -45,14 +52,15 @@ def build_point_encoder(widths: tuple[int, ...], embed_dim: int) -> PointNetEnco
     return PointNetEncoder(features=PointFeatures(widths=widths), width=widths[-1], embed_dim=embed_dim)
 
 
-def build_judge(widths: tuple[int, ...], num_classes: int) -> nn.Sequential:
+def build_judge(config: JudgeConfig, num_classes: int) -> nn.Sequential:
     """The independent classifier of point clouds (B, N, 3): class logits (B, K). It shares nothing with alignment."""
-    return nn.Sequential(build_point_encoder(widths, 256), Scale(16.0), nn.Linear(256, num_classes))
+    return nn.Sequential(build_point_encoder(config.widths, 256), Scale(16.0), nn.Linear(256, num_classes))
 
 
-def build_audio_encoder(config: AlignmentConfig, *, pretrained: bool) -> AudioEncoder:
+def build_audio_encoder(config: AlignmentConfig, *, pretrained: str | None) -> AudioEncoder:
+    """The audio encoder that a configuration asks for; `pretrained` as in `build_tri_encoder`."""
     if config.audio_encoder == "wav2clip":
-        return build_wav2clip(find(config.pretrained, WAV2CLIP) if pretrained else None)
+        return build_wav2clip(None if pretrained is None else find(pretrained, WAV2CLIP))
     log_mel = LogMel(sample_rate=config.sample_rate, n_fft=config.n_fft, hop=config.hop, num_mels=config.num_mels)
     return LogMelEncoder(
         log_mel=log_mel,
@@ -63,19 +71,21 @@ def build_audio_encoder(config: AlignmentConfig, *, pretrained: bool) -> AudioEn
     )
 
 
-def build_image_encoder(config: AlignmentConfig, *, pretrained: bool) -> ImageEncoder:
+def build_image_encoder(config: AlignmentConfig, *, pretrained: str | None) -> ImageEncoder:
+    """The image encoder that a configuration asks for; `pretrained` as in `build_tri_encoder`."""
     if config.image_encoder == "clip":
-        return build_clip(find(config.pretrained, CLIP) if pretrained else None)
+        return build_clip(None if pretrained is None else find(pretrained, CLIP))
     return SmallImageEncoder(widths=config.image_widths, embed_dim=config.embed_dim)
 
 
 def build_tri_encoder(
-    config: AlignmentConfig, classes: tuple[str, ...], *, pretrained: bool = True, num_references: int = 0
+    config: AlignmentConfig, vocabulary: Vocabulary, *, pretrained: str | None = None, num_references: int = 0
 ) -> TriEncoder:
-    """The three encoders, their class anchors, and room for the signatures of `num_references` training recordings.
+    """The three encoders, an anchor for every class of the vocabulary, and room for the signatures of `num_references`
+    training recordings.
 
-    `pretrained=False` leaves frozen encoders without weights, on the meta device, for a checkpoint to bring them.
-    Raises InputError where those weights are asked for and not there.
+    `pretrained` is the folder with the weights of frozen encoders. None leaves those encoders without weights, on the
+    meta device, for a checkpoint to bring them. Raises InputError where weights are asked for and not there.
     """
     return TriEncoder(
         audio=build_audio_encoder(config, pretrained=pretrained),
@@ -83,7 +93,7 @@ def build_tri_encoder(
         point=build_point_encoder(config.point_widths, config.embed_dim),
         familiarity=Familiarity(2 * config.token_dim, num_references),
         embed_dim=config.embed_dim,
-        classes=classes,
+        vocabulary=vocabulary,
     )
 
 
@@ -143,54 +153,132 @@ def build_denoiser(config: DenoiserConfig, *, num_tokens: int, latent_dim: int, 
     )
 
 
-def read_config(cls, stored: dict):
-    """A frozen configuration from JSON, whose lists were tuples.
+def read_config(cls: type[Config], path: Path, stored: dict[str, Any]) -> Config:
+    """A frozen configuration from a checkpoint's JSON, whose lists were tuples.
 
-    What an older checkpoint did not know yet takes its default. Raises InputError for what only a newer one knows.
+    Raises InputError where a field is missing that has no default, unknown, or out of range.
     """
-    unknown = set(stored) - {field.name for field in fields(cls)}
-    if unknown:
+    names = {field.name for field in fields(cls)}
+    needed = {field.name for field in fields(cls) if field.default is MISSING}
+    for wrong, what in ((set(stored) - names, "unknown"), (needed - set(stored), "missing")):
+        if wrong:
+            raise InputError(
+                f"{path} was made by another version of audio2shape ({', '.join(sorted(wrong))[:200]} {what}); "
+                "expected one of this version: update audio2shape, or retrain"
+            )
+    try:
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+class Uninitialized(TorchFunctionMode):
+    """Modules built under this mode leave out their random initial values: a checkpoint brings others.
+
+    That saves most of the time, and the memory of sizes that turn out to be wrong.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init" or getattr(func, "__name__", "") in (
+            "uniform_",
+            "normal_",
+        ):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def fits_in(given: Tensor, own: Tensor) -> bool:
+    """Whether a stored tensor can take the place of a module's: upstream's counters are stored as fractions, too."""
+    return given.shape == own.shape and (given.is_floating_point() or not own.is_floating_point())
+
+
+def filled(path: Path, tensors: dict[str, Tensor], build: Callable[[], Model]) -> Model:
+    """A module with the tensors of a checkpoint, in eval mode.
+
+    Raises InputError where tensors are missing, too many, or of other shapes or types.
+    """
+    try:
+        with Uninitialized():
+            model = build()
+        own = model.state_dict()
+        fits = {name for name, t in tensors.items() if name in own and fits_in(t, own[name])}
+        if wrong := sorted({*own, *tensors} - fits):
+            raise ValueError(f"{wrong[0][:80]!r} is missing, too many, or of another shape or type")
+        model.load_state_dict(tensors, assign=True)
+    except InputError:
+        raise
+    except (RuntimeError, ValueError, TypeError, ArithmeticError, LookupError, AssertionError) as error:
+        reason = " ".join(str(error).split())[:160]
         raise InputError(
-            f"the checkpoint was made by another version of audio2shape ({', '.join(sorted(unknown))} unknown); "
-            "expected one of this version: update audio2shape, or retrain"
-        )
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
+            f"{path}: its tensors are not those of its configuration ({reason}); restore or retrain it"
+        ) from error
+    return model.eval()
 
 
 def load_tri_encoder(path: Path) -> tuple[TriEncoder, AlignmentConfig, checkpoint.Checkpoint]:
+    """The aligned encoders. Raises InputError as `checkpoint.load`, `read_config` and `filled`."""
     stored = checkpoint.load(path, "alignment")
-    config = read_config(AlignmentConfig, stored.config)
-    if "familiarity.references" not in stored.tensors:
+    config = read_config(AlignmentConfig, path, stored.config)
+    references = stored.tensors.get("familiarity.references")
+    if references is None or references.ndim != 2:
         raise InputError(f"{path} does not know which sounds it was taught; expected one of this version: retrain it")
-    model = build_tri_encoder(
-        config,
-        tuple(stored.info["classes"]),
-        pretrained=False,
-        num_references=len(stored.tensors["familiarity.references"]),
+    model = filled(
+        path, stored.tensors, lambda: build_tri_encoder(config, stored.vocabulary, num_references=len(references))
     )
-    model.load_state_dict(stored.tensors, assign=True)
-    return model.eval(), config, stored
+    return model, config, stored
 
 
 def load_autoencoder(path: Path) -> tuple[PointCloudVQVAE, AutoencoderConfig, checkpoint.Checkpoint]:
+    """The PC-VQ-VAE, or the PC-VAE where it was trained without codebook. Raises InputError as `load_tri_encoder`."""
     stored = checkpoint.load(path, "autoencoder")
-    config = read_config(AutoencoderConfig, stored.config)
-    model = build_autoencoder(config, quantized=stored.info["quantized"])
-    model.load_state_dict(stored.tensors)
-    return model.eval(), config, stored
+    config = read_config(AutoencoderConfig, path, stored.config)
+    quantized = stored.info.get("quantized") is not False
+    return filled(path, stored.tensors, lambda: build_autoencoder(config, quantized=quantized)), config, stored
 
 
 def load_denoiser(path: Path) -> tuple[UNetDenoiser, DenoiserConfig, checkpoint.Checkpoint]:
+    """The denoiser; `info["sizes"]` of its checkpoint says which latents and contexts it was trained on.
+
+    Raises InputError as `load_tri_encoder`.
+    """
     stored = checkpoint.load(path, "denoiser")
-    config = read_config(DenoiserConfig, stored.config)
-    model = build_denoiser(config, **stored.info["sizes"])
-    model.load_state_dict(stored.tensors)
-    return model.eval(), config, stored
+    config = read_config(DenoiserConfig, path, stored.config)
+    sizes = stored.info.get("sizes")
+    if not isinstance(sizes, dict) or set(sizes) != {"num_tokens", "latent_dim", "context_dim"}:
+        raise InputError(f"{path} does not say which latents it was trained on; expected one of this version: retrain")
+    check_ranges(sizes, dict.fromkeys(sizes, (1, 65_536)))
+    return filled(path, stored.tensors, lambda: build_denoiser(config, **sizes)), config, stored
 
 
-def load_judge(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
+def load_judge(path: Path) -> tuple[nn.Module, JudgeConfig, Vocabulary]:
+    """The classifier of point clouds, whose logits follow the vocabulary's names. Raises InputError as
+    `load_tri_encoder`."""
     stored = checkpoint.load(path, "judge")
-    classes = tuple(stored.info["classes"])
-    model = build_judge(tuple(stored.info["widths"]), len(classes))
-    model.load_state_dict(stored.tensors)
-    return model.eval(), classes
+    config = read_config(JudgeConfig, path, stored.config)
+    model = filled(path, stored.tensors, lambda: build_judge(config, len(stored.vocabulary.names)))
+    return model, config, stored.vocabulary
+
+
+def check_together(
+    alignment: tuple[AlignmentConfig, checkpoint.Checkpoint],
+    autoencoder: AutoencoderConfig,
+    denoiser: checkpoint.Checkpoint,
+) -> None:
+    """Raise InputError where a denoiser was not trained for these latents, these contexts or these classes."""
+    config, encoder = alignment
+    made_for = {
+        "num_tokens": autoencoder.num_tokens,
+        "latent_dim": autoencoder.latent_dim,
+        "context_dim": config.token_dim,
+    }
+    if denoiser.info["sizes"] != made_for:
+        raise InputError(
+            f"the denoiser was trained for {denoiser.info['sizes']}, the other weights are {made_for}; retrain"
+        )
+    if strangers := [name for name in encoder.vocabulary.names if name not in denoiser.vocabulary.names]:
+        raise InputError(
+            f"the denoiser was not trained on {', '.join(strangers)}, which the encoders name; "
+            "expected weights of one vocabulary: run `audio2shape train diffuse` again"
+        )

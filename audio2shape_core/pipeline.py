@@ -18,8 +18,8 @@ import torch
 from scipy.spatial import cKDTree
 
 from audio2shape_core import models
+from audio2shape_core.alignment.listening import listen
 from audio2shape_core.alignment.tri_encoder import TriEncoder
-from audio2shape_core.audio import glances
 from audio2shape_core.camera import Camera
 from audio2shape_core.checkpoint import WEIGHTS
 from audio2shape_core.clouds import resize_cloud
@@ -34,7 +34,7 @@ from audio2shape_core.results import Generation, Heard, OnStep, Step
 from audio2shape_core.settings import Refining, Sampling, Settings, limits_of
 from audio2shape_core.shape import Shape
 from audio2shape_core.stopwatch import Stopwatch
-from audio2shape_core.vocabulary import SIZE_M, VOCABULARY
+from audio2shape_core.vocabulary import Vocabulary
 
 DEFAULTS = Settings()
 ASSUMED_SIZE = (256, 256)  # pixels of the camera assumed when there is none
@@ -73,6 +73,11 @@ class AudioToShape:
         self.alignment, self.diffusion = alignment, diffusion
         self.device, self.weights_sha256 = device, weights_sha256
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The classes that this system names, and their usual sizes; the alignment checkpoint holds it."""
+        return self.encoder.vocabulary
+
     @classmethod
     def load(cls, weights: str | Path | None = None, *, device: str = "auto") -> AudioToShape:
         """Load the checkpoints of a folder; without one, the weights that ship.
@@ -82,8 +87,9 @@ class AudioToShape:
         folder = Path(weights) if weights else WEIGHTS
         chosen = choose_device(device)
         encoder, alignment, first = models.load_tri_encoder(folder / "alignment.safetensors")
-        autoencoder, _, second = models.load_autoencoder(folder / "autoencoder.safetensors")
+        autoencoder, latents, second = models.load_autoencoder(folder / "autoencoder.safetensors")
         denoiser, diffusion, third = models.load_denoiser(folder / "denoiser.safetensors")
+        models.check_together((alignment, first), latents, third)
         together = "".join(stored.sha256 for stored in (first, second, third))
         return cls(
             encoder=encoder,
@@ -99,7 +105,7 @@ class AudioToShape:
     def untrained(cls, preset: Preset = PRESETS["tiny"], *, device: str = "auto") -> AudioToShape:
         """A system whose shapes mean nothing: everything around it can be tried without weights."""
         torch.manual_seed(0)
-        encoder = models.build_tri_encoder(preset.alignment, VOCABULARY)
+        encoder = models.build_tri_encoder(preset.alignment, Vocabulary.default())
         autoencoder = models.build_autoencoder(preset.autoencoder)
         denoiser = models.build_denoiser(
             preset.denoiser,
@@ -117,17 +123,9 @@ class AudioToShape:
             weights_sha256="random",
         )
 
-    @torch.inference_mode()
     def listen(self, waveform: np.ndarray) -> Heard:
         """Understand a sound: (S,) float32 mono at 16 kHz in [-1, 1]. Of a long one, the loudest stretch counts."""
-        windows = glances(waveform, self.alignment.window_s, self.alignment.sample_rate)
-        heard = self.encoder.hear(torch.from_numpy(windows).to(self.device))
-        familiarity = self.encoder.familiarity(heard.signature).item()
-        probabilities = familiarity * self.encoder.class_probabilities(heard.embedding)[0]
-        scores = dict(zip(self.encoder.classes, probabilities.tolist()))  # the vocabulary comes first
-        label = max(scores, key=scores.get)
-        context = self.encoder.context(heard.embedding, heard.tokens)[0]
-        return Heard(heard.embedding[0].cpu().numpy(), context, label, scores[label], scores, familiarity)
+        return listen(self.encoder, self.alignment, waveform)
 
     @torch.inference_mode()
     def sample(
@@ -323,7 +321,7 @@ class AudioToShape:
         A single view cannot tell scale, so the usual size of its class does.
         """
         extent = float(np.ptp(shape.points, axis=0).max())
-        scale = SIZE_M[shape.label] / max(extent, 1e-6)
+        scale = self.vocabulary.size_m(shape.label) / max(extent, 1e-6)
         matrix = camera.world_to_camera.copy()
         matrix[:3] *= scale
         return replace(shape, camera_from_shape=matrix)
@@ -356,12 +354,3 @@ def isolation(points: np.ndarray) -> np.ndarray:
     """
     distance = cKDTree(points).query(points, k=5)[0][:, -1]
     return np.minimum(1.0, 1.5 * np.median(distance) / np.maximum(distance, 1e-9)).astype(np.float32)
-
-
-def place(shape: Shape, camera: Camera) -> Shape:
-    """Put a shape before a camera, in metres: a single view cannot tell scale, so the usual size of its class does."""
-    extent = float(np.ptp(shape.points, axis=0).max())
-    scale = SIZE_M[shape.label] / max(extent, 1e-6)
-    matrix = camera.world_to_camera.copy()
-    matrix[:3] *= scale
-    return replace(shape, camera_from_shape=matrix)

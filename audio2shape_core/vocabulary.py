@@ -126,10 +126,3 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
         key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise InputError(f"vocabulary: {key[:80]!r} given twice; list every class once")
     return result
-
-
-# Only until nothing imports these any more.
-VOCABULARY = Vocabulary.default().names
-SIZE_M = dict(zip(VOCABULARY, Vocabulary.default().sizes_m))
-OUTSIDE_TRAIN, OUTSIDE_HELD_OUT = Vocabulary.default().outside, Vocabulary.default().held_out
-ZERO_SHOT = Vocabulary.default().zero_shot

@@ -15,9 +15,11 @@ from audio2shape_core.cli.main import main
 from audio2shape_core.data import image_bank, shape_bank, sound_bank
 from audio2shape_core.data.canonical import TEMPLATE_SEEDS, canonicalize
 from audio2shape_core.data.check import check_set
+from audio2shape_core.data.completion import TEST_SEEDS, Completion
 from audio2shape_core.data.manifest import COLUMNS, load_points, read_manifest, read_rows
 from audio2shape_core.errors import InputError
 from audio2shape_core.synthetic import data_set
+from audio2shape_core.vocabulary import Vocabulary
 
 LABELS = ("guitar", "dog")
 COUNTS = data_set.Counts(sounds=(2, 1), shapes=(2, 1), photos=(3, 2))
@@ -50,10 +52,18 @@ def test_the_banks_read_a_made_set(made):
     sounds = sound_bank.SoundBank.read(read_manifest(made, "audio", "train"))
     assert {label: len(indices) for label, indices in sounds.by_label.items()} == {"guitar": 2, "dog": 2}
     assert sounds.draw("dog", 1.0, rng).std() > 1e-4
-    shapes = shape_bank.real_shapes(read_manifest(made, "shape", "train"), 256, rng)
-    assert shapes.points.shape == (4, 256, 3)
-    assert shapes.colored.all()
-    photos = image_bank.read_photos(read_manifest(made, "photo", "train"), 64)
+    vocabulary = Vocabulary.default().only(LABELS)
+    completion = Completion()
+    shapes = shape_bank.training_bank(made, vocabulary, completion, made=3, num_points=256, folder=None)
+    assert {label: (len(real), len(made)) for label, (real, made) in shapes.tables.items()} == {
+        "guitar": (2, 3),
+        "dog": (2, 3),
+    }
+    assert completion.made == {"sounds": 0, "shapes": 6, "renders": 0}
+    real = shapes.tables["dog"][0].take([0, 1])
+    assert real["points"].shape == (2, 256, 3)
+    assert real["colored"].all()
+    photos = image_bank.read_photos(read_manifest(made, "photo", "train"), LABELS, 64)
     assert {label: len(pictures) for label, pictures in photos.items()} == {"guitar": 3, "dog": 3}
     assert photos["dog"].std() > 5
 
@@ -61,7 +71,7 @@ def test_the_banks_read_a_made_set(made):
 def test_made_shapes_are_in_canonical_pose_already(made):
     items = read_manifest(made, "shape", "train")
     for item, (points, _) in zip(items, load_points(items)):
-        assert np.abs(canonicalize(points, item.label, source=item.source) - points).max() < 2e-3  # half precision
+        assert np.abs(canonicalize(points, item.label, yaw_deg=item.yaw_deg) - points).max() < 2e-3  # half precision
 
 
 def test_one_seed_makes_one_set_and_another_seed_another(made, tmp_path):
@@ -82,7 +92,7 @@ def test_one_seed_makes_one_set_and_another_seed_another(made, tmp_path):
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 100_000))
 def test_no_split_shares_a_seed_with_another_or_with_training(seed, count):
     train, test = (data_set.seeds_of(seed, split, count) for split in (0, 1))
-    training = (shape_bank.TRAIN_SEEDS, shape_bank.TEST_SEEDS, TEMPLATE_SEEDS)
+    training = (range(100_000), TEST_SEEDS, TEMPLATE_SEEDS)
     ranges = sorted((train, test, data_set.seeds_of(seed + 1, 0, count), *training), key=lambda r: r.start)
     assert all(first.stop <= second.start for first, second in zip(ranges, ranges[1:]))
 
@@ -232,7 +242,7 @@ FAULTS = {  # name: (damage, line, words of the fault)
     "coinciding points": (shape(np.ones((100, 3))), 6, "coincide"),
     "fewer colors": (shape(CLOUD, colors=np.zeros((99, 3), np.uint8)), 6, "colors are uint8 of shape (99, 3)"),
     "float colors": (shape(CLOUD, colors=CLOUD), 6, "colors are float64"),
-    "an unknown kind": (damage(1, kind="video"), 3, "unknown kind 'video'; expected one of audio, shape, photo"),
+    "an unknown kind": (damage(1, kind="video"), 3, "unknown kind 'video'; expected one of audio, shape, photo, other"),
     "an empty class": (damage(1, **{"class": " "}), 3, "'class' is empty"),
     "no group": (damage(1, group=""), 3, "'group' is empty"),
     "a path outside": (damage(1, item="../elsewhere.wav"), 3, "outside the data set"),
@@ -266,9 +276,62 @@ def test_what_is_odd_but_allowed_is_noted(broken):
     assert report.faults == []
     assert report.notes == [
         "no sounds of bell: made ones stand in",
-        "not in the vocabulary, so not trained on: unicorn",
+        "not in the shipped vocabulary, so not trained on without --vocabulary: unicorn",
         "no split 'test', which `audio2shape evaluate` expects",
     ]
+
+
+def test_pictures_of_other_things_and_unlabelled_sounds_belong_to_a_set(broken):
+    cv2.imwrite(str(broken.folder / "photos/b.png"), np.random.default_rng(3).integers(0, 255, (9, 9, 3), np.uint8))
+    broken.rows[0][1] = "unlabelled"
+    broken.rows.append(["scene", "street", "photos/b.png", "train", "s"])
+    report = broken.check()
+    assert (report.faults, report.notes) == ([], [])
+    assert report.counts["scene", "train"] == 1
+    broken.rows[-1][2] = "photos/none.png"
+    assert [fault.line for fault in broken.check().faults] == [7]
+
+
+def test_what_photos_csv_says_of_nothing_is_noted(broken):
+    table = "item,class,split,mask,note\nphotos/a.png,bell,train,masks/a.png,\nphotos/b.png,bell,train,,odd\n"
+    (broken.folder / "PHOTOS.csv").write_text(table)
+    report = broken.check()
+    assert report.faults == []
+    assert report.notes == [
+        "PHOTOS.csv: 1 rows of pictures that the manifest does not have",
+        "PHOTOS.csv: 1 masks are not there",
+    ]
+    (broken.folder / "PHOTOS.csv").write_text("item\n")
+    with pytest.raises(InputError, match="PHOTOS.csv lacks the column"):
+        broken.check()
+
+
+def test_a_heading_that_is_no_angle_is_a_fault_of_its_row(broken):
+    with (broken.folder / "MANIFEST.csv").open("w", newline="") as file:
+        columns = [*COLUMNS[:5], "yaw_deg"]
+        csv.writer(file).writerows([columns, *([*row, ""] for row in broken.rows[:4]), [*broken.rows[4], "north"]])
+    (fault,) = check_set(broken.folder).faults
+    assert (fault.line, fault.text) == (6, "yaw_deg is 'north'; expected degrees from -360 to 360, or nothing")
+
+
+def test_a_report_keeps_to_its_lines_whatever_the_cells_hold(broken, capsys):
+    broken.rows[0][2] = "audio/\n\x1b[31m" + "x" * 100_000
+    broken.rows[1][4] = broken.rows[2][4] = "one\ngroup" + "y" * 100_000
+    broken.check()
+    assert main(["data", "check", str(broken.folder)]) == 2
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert max(map(len, out.splitlines())) < 700
+    assert sum(line.startswith("line ") for line in out.splitlines()) == 2
+
+
+@pytest.mark.parametrize("content", [b"x" * 300_000, b'"' + b"x" * 300_000, b"\xff\xfe", b"\0" * 99, b"kind,class\n"])
+def test_a_manifest_that_is_none_is_refused_in_one_line(tmp_path, capsys, content):
+    (tmp_path / "MANIFEST.csv").write_bytes(content)
+    assert main(["data", "check", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert len(error) < 400
 
 
 def test_the_command_reports_and_exits_with_2_for_faults(broken, tmp_path, capsys):
@@ -283,7 +346,13 @@ def test_the_command_reports_and_exits_with_2_for_faults(broken, tmp_path, capsy
     assert out.endswith("5 rows, 1 faulty\n")
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["rows"], report["faulty_rows"], report["faults"][0]["line"]) == (5, 1, 2)
-    assert report["counts"] == {"audio": {"test": 1, "train": 1}, "shape": {"train": 1}, "photo": {"train": 1}}
+    assert report["counts"] == {
+        "audio": {"test": 1, "train": 1},
+        "shape": {"train": 1},
+        "photo": {"train": 1},
+        "other": {},
+        "scene": {},
+    }
     assert main(["data", "check", str(tmp_path / "nowhere")]) == 2
 
 

@@ -6,6 +6,7 @@ import torch
 from audio2shape_core import models
 from audio2shape_core.alignment.audio_encoder import LogMel, mel_filterbank
 from audio2shape_core.presets import PRESETS
+from audio2shape_core.vocabulary import Vocabulary
 
 SMALL = dataclasses.replace(PRESETS["tiny"].alignment, audio_widths=(4, 8), image_widths=(4, 8), point_widths=(8, 16))
 
@@ -13,7 +14,7 @@ SMALL = dataclasses.replace(PRESETS["tiny"].alignment, audio_widths=(4, 8), imag
 @pytest.fixture(scope="module")
 def encoder():
     torch.manual_seed(0)
-    return models.build_tri_encoder(SMALL, ("dog", "cat", "bell", "rain")).eval()
+    return models.build_tri_encoder(SMALL, Vocabulary(("dog", "cat", "bell"), (0.9, 0.6, 0.25), ("rain",))).eval()
 
 
 def test_the_filterbank_is_librosas_htk_one():

@@ -1,14 +1,19 @@
 """The measures of `evaluate refinement`, on one toy and on shapes whose symmetry is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from scenes import box_cloud
 
 from audio2shape_core.camera import Camera
 from audio2shape_core.evaluation.circumstances import bar, before_clutter
 from audio2shape_core.evaluation.metrics import chamfer
-from audio2shape_core.evaluation.refinement import evaluate_refinement, half_chamfers, rotation_error, table
+from audio2shape_core.evaluation.refinement import half_chamfers, measure_refinement, rotation_error, table
+from audio2shape_core.evaluation.registry import Sizes
 from audio2shape_core.evaluation.scene import Scene
+from audio2shape_core.evaluation.task import Task
 from audio2shape_core.evaluation.visibility import seen_points
 from audio2shape_core.synthetic.shapes import procedural_shape
 
@@ -17,10 +22,9 @@ VIEW = Camera.look_at(30, 20, width=64, height=64)
 
 @pytest.fixture(scope="module")
 def results():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("audio2shape_core.evaluation.refinement.HARDER", 1)
-        shapes = [("lorry", *box_cloud(count=4096)), ("bell", *procedural_shape("bell", 3, 4096))]
-        return evaluate_refinement(shapes, iterations=60, side=72)
+    shapes = [("lorry", *box_cloud(count=4096)), ("bell", *procedural_shape("bell", 3, 4096))]
+    sizes = Sizes(iterations=60, side=72, harder=1)
+    return measure_refinement(shapes, Task(Path(), "test", Path(), torch.device("cpu"), sizes=sizes))
 
 
 def test_refinement_helps_where_the_truth_is_known(results):

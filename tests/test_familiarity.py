@@ -1,18 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from mini import MINI
 from sklearn.neighbors import NearestNeighbors
 
 from audio2shape_core import models
 from audio2shape_core.alignment.familiarity import Familiarity, signature
 from audio2shape_core.data.sound_bank import SoundBank
-from audio2shape_core.presets import AlignmentConfig
 from audio2shape_core.synthetic.sounds import play_physical
-from audio2shape_core.training.fit_familiarity import even_odds, remember_sounds
+from audio2shape_core.training.fit_familiarity import even_odds, fit_familiarity
+from audio2shape_core.vocabulary import Vocabulary
 
-SMALL = AlignmentConfig(
-    audio_widths=(8, 8), image_widths=(8, 8), point_widths=(8, 8), token_dim=16, embed_dim=32, window_s=1.0
-)
+SMALL = replace(MINI.alignment, audio_widths=(8, 8), image_widths=(8, 8))
 
 
 def unit(rng, *shape):
@@ -53,12 +54,12 @@ def test_even_odds_lie_between_known_and_unknown(apart):
 
 def test_what_was_heard_in_training_is_more_familiar_than_noise():
     torch.manual_seed(0)
-    model = models.build_tri_encoder(SMALL, ("bell", "dog", "rain")).eval()
+    model = models.build_tri_encoder(SMALL, Vocabulary(("bell", "dog"), (0.25, 0.9), ("rain",))).eval()
     rng = np.random.default_rng(0)
     clips = [play_physical(label, seed, 1.0) for label in ("bell", "dog") for seed in range(6)]
     rain = [0.1 * rng.standard_normal(16_000).astype(np.float32) for _ in range(3)]
     bank = SoundBank(clips + rain, ["bell"] * 6 + ["dog"] * 6 + ["rain"] * 3)
-    remember_sounds(model, bank, SMALL.window_s, torch.device("cpu"))
+    fit_familiarity(model, bank, SMALL.window_s, torch.device("cpu"))
     assert model.familiarity.references.shape == (12, 32)
 
     def familiar(waveform):

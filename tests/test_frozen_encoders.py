@@ -21,8 +21,12 @@ from audio2shape_core.alignment import clip_encoder, pretrained  # noqa: E402
 from audio2shape_core.alignment.clip_encoder import build_clip  # noqa: E402
 from audio2shape_core.alignment.wav2clip_encoder import build_wav2clip  # noqa: E402
 from audio2shape_core.errors import InputError  # noqa: E402
-from audio2shape_core.presets import PRESETS, TrainingConfig  # noqa: E402
+from audio2shape_core.presets import PAPER, Optimization  # noqa: E402
 from audio2shape_core.training.loop import fit  # noqa: E402
+from audio2shape_core.vocabulary import Vocabulary  # noqa: E402
+
+SIZES = dataclasses.replace(PAPER.alignment, point_widths=(8, 16))
+VOCABULARY = Vocabulary(("dog", "cat", "bell"), (0.9, 0.6, 0.25))
 
 CLIPS = torch.from_numpy(np.random.default_rng(0).standard_normal((3, 32_000)).astype(np.float32))
 CLIPS *= torch.tensor([[0.5], [0.01], [0.1]]) * torch.linspace(1, 0, 32_000)
@@ -129,8 +133,7 @@ def test_clip_comes_in_other_forms(folder, small_clip, form):
 
 
 def tri_encoder(folder, small_clip):
-    config = dataclasses.replace(PRESETS["paper"].alignment, pretrained=str(folder), point_widths=(8, 16))
-    return models.build_tri_encoder(config, ("dog", "cat", "bell"))
+    return models.build_tri_encoder(SIZES, VOCABULARY, pretrained=str(folder))
 
 
 def test_training_around_them_changes_neither_weights_nor_statistics(folder, theirs, small_clip, tmp_path):
@@ -151,12 +154,7 @@ def test_training_around_them_changes_neither_weights_nor_statistics(folder, the
         return {n: functional.cross_entropy(model.scale * e @ model.anchors.T, target) for n, e in embeddings.items()}
 
     average = fit(
-        model,
-        losses,
-        TrainingConfig(3, 3, 0.1, 0.1, warmup_steps=1),
-        tmp_path,
-        resume=False,
-        device=torch.device("cpu"),
+        model, losses, Optimization(3, 3, 0.1, 0.1, warmup_steps=1), tmp_path, resume=False, device=torch.device("cpu")
     )
     assert model.training
     assert not any(module.training for part in (model.audio, model.image) for module in part.modules())
@@ -173,16 +171,14 @@ def test_their_parameters_ask_for_no_gradient(ours, small_clip):
 
 
 def test_a_checkpoint_carries_them(folder, theirs, small_clip, tmp_path):
-    preset = PRESETS["paper"].with_pretrained(str(folder))
-    preset = dataclasses.replace(preset, alignment=dataclasses.replace(preset.alignment, point_widths=(8, 16)))
-    model = models.build_tri_encoder(preset.alignment, ("dog", "cat")).eval()
-    stored = preset.to_dict()["alignment"]
-    assert str(folder) not in str(stored)
-    checkpoint.save(
-        tmp_path / "a.safetensors", "alignment", stored, model.state_dict(), {"classes": ["dog", "cat"]}, half=False
-    )
-    loaded, config, _ = models.load_tri_encoder(tmp_path / "a.safetensors")
-    assert config == dataclasses.replace(preset.alignment, pretrained="")
+    model = tri_encoder(folder, small_clip).eval()
+    for tensor in model.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(tensor.half())  # what a checkpoint keeps
+    checkpoint.save(tmp_path / "a.safetensors", "alignment", vars(SIZES), VOCABULARY, model.state_dict(), {})
+    loaded, config, stored = models.load_tri_encoder(tmp_path / "a.safetensors")
+    assert str(folder) not in str(stored.config)
+    assert (config, loaded.vocabulary) == (SIZES, VOCABULARY)
     for ours, again in zip(model.audio(CLIPS), loaded.audio(CLIPS)):
         assert torch.equal(ours, again)
     images = torch.rand(1, 3, 64, 64)
@@ -213,12 +209,11 @@ def test_other_files_are_refused_in_one_line(tmp_path, build, content):
 
 
 def test_missing_weights_say_how_to_get_them(tmp_path):
-    config = dataclasses.replace(PRESETS["paper"].alignment, pretrained=str(tmp_path))
     with pytest.raises(InputError, match=r"no Wav2CLIP.pt in .*audio2shape pretrained DIR"):
-        models.build_tri_encoder(config, ("dog",))
+        models.build_tri_encoder(PAPER.alignment, VOCABULARY, pretrained=str(tmp_path))
     (tmp_path / "Wav2CLIP.pt").touch()
     with pytest.raises(InputError, match=r"no open_clip_model.safetensors or .*audio2shape pretrained DIR"):
-        pretrained.check(config)
+        pretrained.check(PAPER.alignment, str(tmp_path))
 
 
 def test_download_fetches_what_is_missing_and_says_when_it_cannot(tmp_path, monkeypatch):

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from audio2shape_core.errors import InputError
 from audio2shape_core.synthetic.shapes import procedural_labels, procedural_shape
 from audio2shape_core.synthetic.shapes import surfaces as s
-from audio2shape_core.vocabulary import VOCABULARY, ZERO_SHOT
+from audio2shape_core.vocabulary import Vocabulary
 
 RNG = np.random.default_rng(0)
 
 
 def test_every_class_has_a_shape():
-    assert set(VOCABULARY) | set(ZERO_SHOT) <= set(procedural_labels())
+    assert {*Vocabulary.default().names, *Vocabulary.default().zero_shot} <= set(procedural_labels())
 
 
 @pytest.mark.parametrize("label", procedural_labels())

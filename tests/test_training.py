@@ -1,6 +1,8 @@
 """The loop and the banks that feed it, on data small enough to train in seconds."""
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -8,14 +10,15 @@ import torch
 from torch import nn
 
 from audio2shape_core.data import image_bank, shape_bank, sound_bank
-from audio2shape_core.presets import TrainingConfig
+from audio2shape_core.data.rows import Rows, RowsByClass, file_states
+from audio2shape_core.errors import InputError
+from audio2shape_core.presets import Optimization
 from audio2shape_core.synthetic.renders import photograph
-from audio2shape_core.training import pairs
+from audio2shape_core.synthetic.sounds import effects
 from audio2shape_core.training.loop import batches, fit, follow, learning_rate
-from audio2shape_core.vocabulary import VOCABULARY
 
 CPU = torch.device("cpu")
-CONFIG = TrainingConfig(60, 8, 0.05, 0.0, warmup_steps=5, ema_decay=0.9)
+CONFIG = Optimization(60, 8, 0.05, 0.0, warmup_steps=5, ema_decay=0.9)
 
 
 def linear_problem():
@@ -31,7 +34,7 @@ def linear_problem():
 
 
 def test_the_loop_minimises_and_logs(tmp_path):
-    config = TrainingConfig(400, 8, 0.05, 0.0, warmup_steps=5, ema_decay=0.9)
+    config = Optimization(400, 8, 0.05, 0.0, warmup_steps=5, ema_decay=0.9)
     model, losses = linear_problem()
     average = fit(model, losses, config, tmp_path, resume=False, device=CPU)
     assert average.weight.item() == pytest.approx(3, abs=0.05)
@@ -81,20 +84,43 @@ def test_batches_drawn_ahead_keep_their_order():
     assert [int(batch) for batch in drawn] == list(range(3, 11))
 
 
-def test_rows_are_drawn_from_the_class_asked_for():
-    rows = {label: torch.full((1 + index % 3, 2), float(index)) for index, label in enumerate(VOCABULARY)}
-    classes = np.array([0, 5, 2, 23, 5])
-    drawn = pairs.RowsByClass(rows, CPU).draw(classes, np.random.default_rng(0))
-    assert drawn[:, 0].tolist() == classes.tolist()
+def test_an_interrupted_run_keeps_the_step_it_was_in(tmp_path):
+    """Ctrl-C in the middle of a step: the step ends, its state is kept, and the run goes on from there."""
+    model, losses = linear_problem()
+    whole = fit(model, losses, CONFIG, tmp_path / "whole", resume=False, device=CPU)
+    model, losses = linear_problem()
+
+    def interrupted(step):
+        if step == 30:
+            os.kill(os.getpid(), signal.SIGINT)
+        return losses(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, interrupted, CONFIG, tmp_path / "broken", resume=False, device=CPU)
+    assert torch.load(tmp_path / "broken/state.pt", weights_only=True)["step"] == 31
+    model, losses = linear_problem()
+    resumed = fit(model, losses, CONFIG, tmp_path / "broken", resume=True, device=CPU)
+    assert torch.equal(whole.weight, resumed.weight)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_contexts_are_cached_for_the_encoder_that_made_them(tmp_path):
-    path, first = tmp_path / "contexts.safetensors", {"bell": torch.ones(2, 3, 4)}
-    pairs.stored_contexts(path, "one", lambda: first)
-    again = pairs.stored_contexts(path, "one", lambda: pytest.fail("made again"))
-    assert torch.equal(again["bell"], first["bell"])
-    other = {"bell": torch.zeros(2, 3, 4)}
-    assert pairs.stored_contexts(path, "another", lambda: other) is other
+@pytest.mark.parametrize("content", [b"", b"no state", "another model"])
+def test_a_state_that_is_none_of_this_model_is_refused(tmp_path, content):
+    if content == "another model":
+        fit(
+            nn.Linear(1, 2),
+            lambda _: {"zero": torch.zeros((), requires_grad=True)},
+            CONFIG,
+            tmp_path,
+            resume=False,
+            device=CPU,
+        )
+    else:
+        (tmp_path / "state.pt").write_bytes(content)
+    model, losses = linear_problem()
+    with pytest.raises(InputError, match="cannot go on from .*state.pt") as caught:
+        fit(model, losses, CONFIG, tmp_path, resume=True, device=CPU)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_learning_rate_warms_up_and_decays():
@@ -154,7 +180,7 @@ def test_a_blend_holds_both_sounds_by_their_shares():
 
 def test_nothing_is_left_above_a_band_limit():
     noise = np.random.default_rng(0).standard_normal(16_000)
-    limited = np.abs(np.fft.rfft(sound_bank.limit_band(noise, 4000)))
+    limited = np.abs(np.fft.rfft(effects.limit_band(noise, 4000)))
     assert limited[4001:].max() < 1e-9 * limited[:3999].max()
 
 
@@ -175,7 +201,8 @@ def test_a_picture_of_a_shape_shows_it_in_its_colours_before_a_background():
 def test_pictures_are_drawn_from_photographs_and_renders():
     rng = np.random.default_rng(0)
     photos = {"bell": np.full((20, 40, 40, 3), 255, np.uint8)}
-    renders = {label: np.zeros((3, 40, 40, 4), np.uint8) for label in ("bell", "harp")}
+    clear = lambda indices: [{"picture": 0}] * len(indices)  # noqa: E731
+    renders = {label: Rows(3, [("picture", np.uint8, (40, 40, 4))], clear) for label in ("bell", "harp")}
     bank = image_bank.ImageBank(photos, renders, 32)
     assert bank.labels == ["bell", "harp"]
     for label in bank.labels:
@@ -191,33 +218,46 @@ def test_pictures_are_drawn_from_photographs_and_renders():
 def test_noise_is_added_at_the_ratio_asked_for(snr):
     rng = np.random.default_rng(0)
     clean = np.sin(np.arange(16_000) * 0.1)
-    noise = sound_bank.add_noise(clean, snr, rng) - clean
+    noise = effects.add_noise(clean, snr, rng) - clean
     assert 10 * np.log10(np.mean(clean**2) / np.mean(noise**2)) == pytest.approx(snr, abs=0.01)
 
 
 def test_speed_moves_pitch_and_length():
     tone = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
-    faster = sound_bank.change_speed(tone, 1.25)
+    faster = effects.change_speed(tone, 1.25)
     assert len(faster) == pytest.approx(12_800, abs=2)
     peak = np.abs(np.fft.rfft(faster)).argmax() * 16_000 / len(faster)
     assert peak == pytest.approx(550, abs=2)
 
 
-def test_masking_leaves_most_of_a_spectrogram():
-    rng = np.random.default_rng(0)
-    mel = np.ones((64, 200), np.float32)
-    sound_bank.mask_spectrogram(mel, rng)
-    assert 0.4 < (mel != 0).mean() <= 1
+def test_masking_blanks_bands_and_a_stretch_and_tilts_the_rest():
+    blanked = []
+    for seed in range(200):
+        mel = np.ones((64, 200), np.float32)
+        sound_bank.mask_spectrogram(mel, np.random.default_rng(seed))
+        bands, stretch = (mel == 0).all(axis=1), (mel == 0).all(axis=0)
+        assert bands.sum() <= 16  # two of at most an eighth of 64
+        assert stretch.sum() <= 40  # one of at most a fifth of 200
+        assert np.array_equal(mel == 0, bands[:, None] | stretch[None])
+        kept = mel[~bands][:, ~stretch]
+        assert np.allclose(kept, kept[:, :1])  # nothing else changes along time,
+        slope = np.polyfit(np.linspace(-1, 1, 64)[~bands], kept[:, 0], 1)
+        assert np.allclose(np.polyval(slope, np.linspace(-1, 1, 64)[~bands]), kept[:, 0], atol=1e-5)  # a line along mel
+        blanked.append((bands.sum(), stretch.sum(), slope[0]))
+    bands, stretch, slopes = np.array(blanked).T
+    assert bands.mean() == pytest.approx(8, abs=1.5)  # two draws of 0..8, that may overlap
+    assert stretch.mean() == pytest.approx(20, abs=3)
+    assert slopes.std() == pytest.approx(0.25, rel=0.2)
 
 
 def test_shapes_are_drawn_real_or_made_in_the_stated_proportion():
-    count = 60
-    labels = np.array(["bell"] * (2 * count))
-    real = np.arange(2 * count) < count
-    cloud = np.zeros((2 * count, 4, 3), np.float32)
-    bank = shape_bank.ShapeBank(points=cloud, colors=cloud.astype(np.uint8), colored=~real, real=real, labels=labels)
+    count, fields = 60, [("real", bool, ())]
+    real, made = (
+        Rows(count, fields, lambda indices, is_real=r: [{"real": is_real}] * len(indices)) for r in (True, False)
+    )
+    bank = shape_bank.ShapeBank({"bell": (real, made)})
     rng = np.random.default_rng(0)
-    drawn = [bank.draw("bell", rng) < count for _ in range(3000)]
+    drawn = [bank.draw("bell", rng)["real"] for _ in range(3000)]
     assert np.mean(drawn) == pytest.approx(count / (count + shape_bank.HALF_TRUST), abs=0.03)
 
 
@@ -229,10 +269,72 @@ def test_augmented_shapes_stay_in_the_unit_sphere():
         assert np.linalg.norm(turned, axis=1).max() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_bank_is_cached_whole(tmp_path):
-    bank = shape_bank.procedural_shapes(("bell",), range(2), 64)
-    first = shape_bank.cached(tmp_path / "bank.npz", lambda: bank)
-    second = shape_bank.cached(tmp_path / "bank.npz", lambda: pytest.fail("made again"))
-    assert first is bank
-    assert np.array_equal(second.points, bank.points)
-    assert list(second.labels) == ["bell", "bell"]
+def numbered(count, folder=None, made_of="", shown=None):
+    """A table of the squares of its indices, and the indices it was asked to make."""
+    asked = [] if shown is None else shown
+
+    def make(indices):
+        asked.extend(indices)
+        return ({"value": index**2} for index in indices)
+
+    return Rows(count, [("value", np.int64, (2,))], make, folder=folder, name="squares/of: me", made_of=made_of), asked
+
+
+def test_rows_are_made_when_they_are_drawn_and_only_once(tmp_path):
+    rows, asked = numbered(10, tmp_path)
+    assert rows.take([3, 1, 3])["value"].tolist() == [[9, 9], [1, 1], [9, 9]]
+    assert rows.take([1, 4])["value"].tolist() == [[1, 1], [16, 16]]
+    assert asked == [1, 3, 4]
+    later, asked = numbered(10, tmp_path)
+    assert later.take([4, 3, 5])["value"][:, 0].tolist() == [16, 9, 25]
+    assert asked == [5]
+
+
+def test_rows_survive_an_interruption_and_nothing_half_made_does(tmp_path):
+    def make(indices):
+        for index in indices:
+            if index == 5:
+                raise KeyboardInterrupt
+            yield {"value": index**2}
+
+    rows = Rows(10, [("value", np.int64, (2,))], make, folder=tmp_path, name="squares/of: me")
+    with pytest.raises(KeyboardInterrupt):
+        rows.take(range(10))
+    later, asked = numbered(10, tmp_path)
+    assert later.take(range(10))["value"][:, 0].tolist() == [n**2 for n in range(10)]
+    assert asked == [5, 6, 7, 8, 9]
+
+
+def test_rows_of_other_data_are_made_again_and_the_stale_ones_go(tmp_path):
+    numbered(10, tmp_path, "one")[0].take([2])
+    rows, asked = numbered(10, tmp_path, "another")
+    rows.take([2])
+    assert asked == [2]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_damaged_rows_are_made_again(tmp_path):
+    numbered(10, tmp_path)[0].take([2])
+    (path,) = tmp_path.iterdir()
+    for content in (b"", b"\x93NUMPY\x01\x00((((", path.read_bytes()[:150]):
+        path.write_bytes(content)
+        rows, asked = numbered(10, tmp_path)
+        assert rows.take([2])["value"].tolist() == [[4, 4]]
+        assert asked == [2]
+
+
+def test_changed_recordings_are_noticed(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"one")
+    before = file_states([path, tmp_path / "none.wav"])
+    assert file_states([path, tmp_path / "none.wav"]) == before
+    path.write_bytes(b"another")
+    assert file_states([path, tmp_path / "none.wav"]) != before
+
+
+def test_classes_keep_their_order_in_a_batch():
+    tables = {
+        label: Rows(5, [("who", np.int64, ())], lambda i, n=n: [{"who": n}] * len(i)) for n, label in enumerate("abc")
+    }
+    drawn = RowsByClass(tables).draw(np.array(list("cabba")), np.random.default_rng(0))
+    assert drawn["who"].tolist() == [2, 0, 1, 1, 0]

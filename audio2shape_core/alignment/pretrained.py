@@ -31,12 +31,12 @@ def find(folder: str | Path, names: tuple[str, ...]) -> Path:
     )
 
 
-def check(config: AlignmentConfig) -> None:
+def check(config: AlignmentConfig, folder: str) -> None:
     """Raise InputError now, not after minutes of reading data, where frozen encoders will lack their weights."""
     if config.audio_encoder == "wav2clip":
-        find(config.pretrained, WAV2CLIP)
+        find(folder, WAV2CLIP)
     if config.image_encoder == "clip":
-        find(config.pretrained, CLIP)
+        find(folder, CLIP)
 
 
 def download(folder: str | Path) -> list[Path]:

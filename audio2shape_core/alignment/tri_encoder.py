@@ -13,7 +13,7 @@ from audio2shape_core.alignment.audio_encoder import AudioEncoder
 from audio2shape_core.alignment.familiarity import Familiarity, signature
 from audio2shape_core.alignment.image_encoder import ImageEncoder
 from audio2shape_core.alignment.point_encoder import PointEncoder
-from audio2shape_core.vocabulary import VOCABULARY
+from audio2shape_core.vocabulary import Vocabulary
 
 
 class Hearing(NamedTuple):
@@ -27,8 +27,8 @@ class Hearing(NamedTuple):
 class TriEncoder(nn.Module):
     """Audio, image and point encoders with class anchors between them (paper III-A).
 
-    `classes` are the names of the anchors, in order: the vocabulary first, then the outside sounds that training
-    shows as "something else".
+    An anchor for each of `vocabulary.classes`, in that order: first the names, then the sounds from outside, which
+    training shows as "something else".
     """
 
     MAX_SCALE = 50.0  # the temperature is learned, but never below 1/50: overconfidence is not alignment
@@ -41,13 +41,13 @@ class TriEncoder(nn.Module):
         point: PointEncoder,
         familiarity: Familiarity,
         embed_dim: int,
-        classes: tuple[str, ...],
+        vocabulary: Vocabulary,
     ) -> None:
         super().__init__()
         self.audio, self.image, self.point = audio, image, point
         self.familiarity = familiarity
-        self.classes = classes
-        self.anchor_table = nn.Parameter(torch.randn(len(classes), embed_dim))
+        self.vocabulary = vocabulary
+        self.anchor_table = nn.Parameter(torch.randn(len(vocabulary.classes), embed_dim))
         self.log_scale = nn.Parameter(torch.tensor(10.0).log())
 
     @property
@@ -73,11 +73,11 @@ class TriEncoder(nn.Module):
         )
 
     def class_probabilities(self, embedding: Tensor) -> Tensor:
-        """Softmax over the anchors of the vocabulary, V of them: (B, D) -> (B, V).
+        """Softmax over the anchors of the vocabulary's names, V of them: (B, D) -> (B, V).
 
         What a sound is, given that it is one of these at all; how likely that is, familiarity says.
         """
-        known = self.anchors[: sum(name in VOCABULARY for name in self.classes)]
+        known = self.anchors[: len(self.vocabulary.names)]
         return (self.scale * embedding @ known.T).softmax(-1)
 
     def context(self, embedding: Tensor, tokens: Tensor) -> Tensor:

@@ -3,33 +3,11 @@
 from functools import cache
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from audio2shape_core.errors import InputError
 from audio2shape_core.synthetic.shapes import procedural_labels, procedural_shape
 
-# Models of one class and collection share a heading: degrees about z that bring it to the canonical one.
-KNOWN_YAW = {
-    "modelnet40": {
-        "airplane": 180,
-        "car": 0,
-        "guitar": -90,
-        "piano": 0,
-        "keyboard": 90,
-        "door": 90,
-        "bottle": 0,
-        "toilet": 90,
-        "person": 90,
-        "sink": 90,
-    },
-    "fg": {"airplane": 180, "helicopter": 180},
-    "torcs": {"car": 0},
-    "railyard": {"train": 0},
-    # Too unlike the procedural animals for the search; told by eye.
-    "filipeesch": dict.fromkeys(("bird", "cat", "chicken", "cow", "dog", "sheep"), 90),
-    "noahgsolomon": {"cat": 180, "chicken": 180, "cow": 180},
-    "odedstein": {"cat": 180},
-    "made": dict.fromkeys(procedural_labels(), 0),  # what `data build` made is in the canonical frame already
-}
 # Classes whose heading does not matter: they are (nearly) the same from all sides.
 ROUND = ("bottle", "bell", "bowl", "cup")
 
@@ -60,8 +38,7 @@ def normalize(points: np.ndarray) -> np.ndarray:
 
 def about_z(degrees: float) -> np.ndarray:
     """(3, 3) rotation about z, counter-clockwise as seen from above."""
-    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    return Rotation.from_euler("z", degrees, degrees=True).as_matrix()
 
 
 def turn(points: np.ndarray, degrees: float) -> np.ndarray:
@@ -108,19 +85,18 @@ def laid_down(points: np.ndarray, label: str) -> np.ndarray:
     return normalize(points @ tipped[int(distances(points, tipped, label).argmin())].T)
 
 
-def canonicalize(points: np.ndarray, label: str, *, source: str = "") -> np.ndarray:
+def canonicalize(points: np.ndarray, label: str, *, yaw_deg: float | None = None) -> np.ndarray:
     """A real shape (N, 3), +z up, in the canonical frame: (N, 3) float32.
 
-    `source` names the collection it came from: some have known headings (KNOWN_YAW), others are searched for.
-    Classes without a procedural shape, and round ones, keep their heading. Raises InputError as `normalize`.
+    yaw_deg: the turn about z that brings it there, where that is known; else it is searched. Classes without a
+    procedural shape, and round ones, then keep their heading. Raises InputError as `normalize`.
     """
     points = normalize(points)
     length, width, height = np.ptp(points, axis=0)
     if label in LYING and height > max(length, width):
         return laid_down(points, label)
-    known = KNOWN_YAW.get(source, {})
-    if label in known:
-        return turn(points, known[label])
+    if yaw_deg is not None:
+        return turn(points, yaw_deg)
     if label in ROUND or label not in procedural_labels():
         return points
     return turn(points, heading(points, label))

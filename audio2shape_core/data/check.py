@@ -13,11 +13,28 @@ import numpy as np
 from tqdm import tqdm
 
 from audio2shape_core.audio import load_audio
-from audio2shape_core.data.manifest import KINDS, NEEDED, SURPLUS, Item, item_of, load_points, read_rows
+from audio2shape_core.data.manifest import (
+    KINDS,
+    NEEDED,
+    SURPLUS,
+    UNLABELLED,
+    Item,
+    item_of,
+    load_points,
+    read_rows,
+    read_table,
+)
 from audio2shape_core.errors import InputError
-from audio2shape_core.vocabulary import OUTSIDE_HELD_OUT, OUTSIDE_TRAIN, VOCABULARY, ZERO_SHOT
+from audio2shape_core.vocabulary import Vocabulary
 
 MIN_POINTS = 64  # fewer do not describe a shape
+LONGEST = 300  # characters of a line of the report
+
+
+def one_line(text: str) -> str:
+    """Text of a data set, which may hold anything, as part of a line."""
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * LONGEST]).split())
+    return plain if len(plain) <= LONGEST else plain[: LONGEST - 3] + "..."
 
 
 @dataclass(frozen=True)
@@ -60,8 +77,9 @@ def check_set(data: Path) -> Report:
                 texts.append(str(error))
         if not texts:
             report.counts[row["kind"], row["split"]] += 1
-        report.faults += [Fault(line, row["item"], text) for text in texts]
-    report.notes = class_notes([row for _, row in rows])
+        report.faults += [Fault(line, one_line(row["item"]), one_line(text)) for text in texts]
+    plain = [row for _, row in rows]
+    report.notes = [one_line(note) for note in class_notes(plain) + photo_notes(data, plain)]
     return report
 
 
@@ -118,10 +136,10 @@ def fingerprint(item: Item) -> bytes:
             array = load_audio(item.path)
         except InputError as error:
             raise InputError(str(error).removeprefix(f"{item.path}: ").removeprefix(f"{item.path} ")) from error
-    elif item.kind == "photo":
-        array = decode_picture(item)
-    else:
+    elif item.kind == "shape":
         array = check_shape(item)
+    else:
+        array = decode_picture(item)
     return hashlib.sha256(np.ascontiguousarray(array).data).digest()
 
 
@@ -137,25 +155,22 @@ def decode_picture(item: Item) -> np.ndarray:
 
 def check_shape(item: Item) -> np.ndarray:
     """Points (N, 3) of a shape that can be used. Raises InputError for others."""
-    ((points, colors),) = load_points([item])
-    if points.ndim != 2 or points.shape[1] != 3 or len(points) < MIN_POINTS:
+    ((points, _),) = load_points([item])
+    if len(points) < MIN_POINTS:
         raise InputError(f"points have shape {points.shape}; expected (N, 3) with N >= {MIN_POINTS}")
     if not np.isfinite(points).all():
         bad = int((~np.isfinite(points)).any(1).sum())
         raise InputError(f"{bad} of {len(points)} points hold NaN or infinity; expected finite ones: drop those points")
     if not np.ptp(points, axis=0).any():
         raise InputError("all points coincide; expected a shape with an extent: export it again")
-    if colors is not None and (colors.shape != points.shape or colors.dtype != np.uint8):
-        raise InputError(
-            f"colors are {colors.dtype} of shape {colors.shape}; expected uint8 of shape {points.shape}, or none"
-        )
     return points
 
 
 def class_notes(rows: list[dict[str, str]]) -> list[str]:
     """Classes that lack a kind, and names that nothing is trained on."""
-    have = {kind: {row["class"] for row in rows if row["kind"] == kind} for kind in KINDS}
-    known = [label for label in VOCABULARY if any(label in labels for labels in have.values())]
+    shipped = Vocabulary.default()
+    have = {kind: {row["class"] for row in rows if row["kind"] == kind} for kind in ("audio", "shape", "photo")}
+    known = [label for label in shipped.names if any(label in labels for labels in have.values())]
     notes = []
     for kind, name, instead in (
         ("audio", "sounds", "made ones stand in"),
@@ -165,11 +180,26 @@ def class_notes(rows: list[dict[str, str]]) -> list[str]:
         missing = [label for label in known if label not in have[kind]]
         if missing:
             notes.append(f"no {name} of {', '.join(missing)}: {instead}")
-    strangers = set().union(*have.values()) - {*VOCABULARY, *OUTSIDE_TRAIN, *OUTSIDE_HELD_OUT, *ZERO_SHOT}
+    strangers = set().union(*have.values()) - {*shipped.classes, *shipped.held_out, *shipped.zero_shot, UNLABELLED}
     if strangers:
-        notes.append(f"not in the vocabulary, so not trained on: {', '.join(sorted(strangers))}")
+        notes.append(
+            f"not in the shipped vocabulary, so not trained on without --vocabulary: {', '.join(sorted(strangers))}"
+        )
     splits = {row["split"] for row in rows}
     for split, command in (("train", "audio2shape train"), ("test", "audio2shape evaluate")):
         if split not in splits:
             notes.append(f"no split {split!r}, which `{command}` expects")
     return notes
+
+
+def photo_notes(data: Path, rows: list[dict[str, str]]) -> list[str]:
+    """What `PHOTOS.csv` says of pictures that are not there. Raises InputError where it is no table of photographs."""
+    path = Path(data) / "PHOTOS.csv"
+    if not path.is_file():
+        return []
+    table = [row for _, row in read_table(path, ("item", "class", "split", "mask"))]
+    items = {row["item"] for row in rows}
+    unknown = sum(row["item"] not in items for row in table)
+    lost = sum(bool(row["mask"]) and not os.path.isfile(Path(data) / row["mask"]) for row in table)
+    notes = [f"PHOTOS.csv: {unknown} rows of pictures that the manifest does not have"] if unknown else []
+    return notes + ([f"PHOTOS.csv: {lost} masks are not there"] if lost else [])

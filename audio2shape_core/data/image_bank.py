@@ -1,60 +1,78 @@
 """Pictures in memory, by class: photographs, and renders of shapes before random backgrounds."""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from audio2shape_core.data.completion import Completion
 from audio2shape_core.data.manifest import Item
+from audio2shape_core.data.rows import Row, Rows
 from audio2shape_core.data.shape_bank import ShapeBank
 from audio2shape_core.synthetic.renders import photograph
-from audio2shape_core.vocabulary import VOCABULARY
 
 STORED = 1.25  # pictures are kept this much larger than the encoder's input, for random crops
 ENOUGH_PHOTOS = 20  # a class with fewer shows them less often, so that the encoder does not learn them by heart
 
 
 class ImageBank:
-    """label -> photographs (M, S, S, 3), and label -> renders with their coverage (M, S, S, 4); uint8, RGB."""
+    """label -> photographs (M, S, S, 3) uint8 RGB, and label -> renders, rows with a `picture` (S, S, 4) whose last
+    channel is the coverage."""
 
-    def __init__(self, photos: dict[str, np.ndarray], renders: dict[str, np.ndarray], size: int) -> None:
+    def __init__(self, photos: dict[str, np.ndarray], renders: dict[str, Rows], size: int) -> None:
         self.photos, self.renders, self.size = photos, renders, size
-        self.labels = sorted(set(photos) | set(renders))
+        self.labels = sorted(set(photos) | {label for label, table in renders.items() if len(table)})
 
     def draw(self, label: str, rng: np.random.Generator) -> np.ndarray:
         """A random picture of a class as a camera might have taken it: (size, size, 3) float32 in [0, 1]."""
-        photos = self.photos.get(label, ())
-        share = 0.5 * min(1.0, len(photos) / ENOUGH_PHOTOS) if label in self.renders else 1.0
+        photos, renders = self.photos.get(label, ()), self.renders.get(label, ())
+        share = 0.5 * min(1.0, len(photos) / ENOUGH_PHOTOS) if len(renders) else 1.0
         if rng.random() < share:
             picture = photos[rng.integers(len(photos))] / np.float32(255)
         else:
-            renders = self.renders[label]
-            picture = over_background(renders[rng.integers(len(renders))], rng)
+            picture = over_background(renders.draw(rng)["picture"], rng)
         return augment(picture, self.size, rng)
 
 
-def read_photos(items: list[Item], size: int) -> dict[str, np.ndarray]:
-    """Photographs of the vocabulary, squeezed to squares; pictures that cannot be decoded are left out."""
+def read_photos(items: list[Item], labels: Collection[str], size: int) -> dict[str, np.ndarray]:
+    """Photographs of some classes, squeezed to squares; pictures that cannot be decoded are left out."""
     by_label: dict[str, list[np.ndarray]] = {}
     side = round(STORED * size)
     for item in items:
-        picture = cv2.imread(str(item.path), cv2.IMREAD_COLOR)
-        if picture is not None and item.label in VOCABULARY:
+        picture = cv2.imread(str(item.path), cv2.IMREAD_COLOR) if item.label in labels else None
+        if picture is not None:
             square = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
             by_label.setdefault(item.label, []).append(cv2.cvtColor(square, cv2.COLOR_BGR2RGB))
     return {label: np.stack(pictures) for label, pictures in by_label.items()}
 
 
-def render_shapes(bank: ShapeBank, views: int, size: int) -> dict[str, np.ndarray]:
-    """`views` pictures a class, of shapes drawn from the bank."""
-    rng = np.random.default_rng(7)
+def render_shapes(
+    bank: ShapeBank, completion: Completion, views: int, size: int, *, folder: Path | None = None
+) -> dict[str, Rows]:
+    """`views` pictures of each class, of shapes drawn from the bank."""
     side = round(STORED * size)
-    renders = {}
-    for label in tqdm(VOCABULARY, "renders"):
-        chosen = [bank.draw(label, rng) for _ in range(views)]
-        renders[label] = np.stack(
-            [photograph(bank.points[i], bank.colors[i] if bank.colored[i] else None, rng, side) for i in chosen]
+
+    def make(label: str, indices: list[int]) -> Iterator[Row]:
+        for index in indices:
+            rng = np.random.default_rng((7, index, *label.encode()))
+            shape = bank.draw(label, rng)
+            colors = shape["colors"] if shape["colored"] else None
+            yield {"picture": photograph(shape["points"], colors, rng, side)}
+
+    return {
+        label: Rows(
+            completion.renders(views),
+            [("picture", np.uint8, (side, side, 4))],
+            lambda indices, label=label: make(label, indices),
+            folder=folder,
+            name=f"renders {label}",
+            made_of=bank.made_of,
         )
-    return renders
+        for label in bank.labels
+    }
 
 
 def over_background(render: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,15 +1,22 @@
 """Recordings in memory, by class, and the augmentation that training shows them through."""
 
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
-from scipy.signal import fftconvolve
 
-from audio2shape_core.audio import load_audio
-from audio2shape_core.data.manifest import Item
+from audio2shape_core.audio import SAMPLE_RATE, load_audio
+from audio2shape_core.data.completion import Completion
+from audio2shape_core.data.manifest import Item, read_manifest
+from audio2shape_core.data.rows import Row, Rows, file_states, fingerprint
 from audio2shape_core.errors import InputError
-
-SAMPLE_RATE = 16_000
+from audio2shape_core.presets import MadeItems
+from audio2shape_core.synthetic.sounds import synthesize
+from audio2shape_core.synthetic.sounds.effects import add_noise, change_speed, limit_band, random_cut, reverberate
+from audio2shape_core.vocabulary import Vocabulary
 
 
 class SoundBank:
@@ -17,15 +24,23 @@ class SoundBank:
 
     `weights` (M,) say how likely a clip is within its class. Clips cut from one recording resemble each other, so a
     recording of n clips counts as sqrt(n) of them: sixty notes of one guitar must not drown twenty other guitars.
-    `groups` (M,) names those recordings; a clip without a group is one of its own.
+    `groups` (M,) names those recordings; a clip without a group is one of its own. In place of a waveform there may be
+    a table and the index of its row, whose `waveform` is then made at its first use.
     """
 
-    def __init__(self, waveforms: list[np.ndarray], labels: list[str], groups: list[str] | None = None) -> None:
-        self.waveforms = [np.round(np.clip(w, -1, 1) * 32767).astype(np.int16) for w in waveforms]
-        self.labels = np.array(labels)
+    def __init__(
+        self,
+        waveforms: Sequence[np.ndarray | tuple[Rows, int]],
+        labels: Sequence[str],
+        groups: list[str] | None = None,
+        made_of: str = "",
+    ) -> None:
+        self.waveforms = [w if isinstance(w, tuple) else to_int16(w) for w in waveforms]
+        self.labels = np.array(labels, str)
         self.groups = groups or [f"clip {i}" for i in range(len(labels))]
         sizes = Counter(self.groups)
         self.weights = np.array([sizes[g] ** -0.5 for g in self.groups])
+        self.made_of = made_of
         self._index()
 
     def _index(self) -> None:
@@ -33,7 +48,7 @@ class SoundBank:
         self.odds = {label: self.weights[i] / self.weights[i].sum() for label, i in self.by_label.items()}
 
     @classmethod
-    def read(cls, items: list[Item]) -> "SoundBank":
+    def read(cls, items: list[Item]) -> SoundBank:
         """Decode recordings; silent or damaged ones are left out, since a data set of thousands has a few."""
         waveforms, labels, groups = [], [], []
         for item in items:
@@ -43,16 +58,16 @@ class SoundBank:
                 continue
             labels.append(item.label)
             groups.append(f"{item.label}/{item.group}")
-        return cls(waveforms, labels, groups)
+        return cls(waveforms, labels, groups, fingerprint(items, file_states(item.path for item in items)))
 
-    def completed_with(self, other: "SoundBank", share: float) -> "SoundBank":
+    def completed_with(self, other: SoundBank, share: float) -> SoundBank:
         """This bank and another; where both have a class, the other's clips are drawn at `share` of its draws."""
-        joined = SoundBank([], [])
         weights = other.weights.copy()
         for label in set(self.by_label) & set(other.by_label):
             theirs = other.by_label[label]
             ours = self.weights[self.by_label[label]].sum()
             weights[theirs] *= share / (1 - share) * ours / weights[theirs].sum()
+        joined = SoundBank([], [], made_of=fingerprint(self.made_of, other.made_of, len(other.labels)))
         joined.waveforms = self.waveforms + other.waveforms
         joined.labels = np.concatenate([self.labels, other.labels])
         joined.groups = self.groups + [f"other {group}" for group in other.groups]
@@ -61,12 +76,21 @@ class SoundBank:
         return joined
 
     def waveform(self, index: int) -> np.ndarray:
-        return self.waveforms[index].astype(np.float32) / 32768
+        """One recording: (S,) float32 in [-1, 1]."""
+        stored = self.waveforms[index]
+        if isinstance(stored, tuple):
+            table, row = stored
+            stored = table.take([row])["waveform"][0]
+        return stored.astype(np.float32) / 32768
 
     def draw(self, label: str, seconds: float, rng: np.random.Generator) -> np.ndarray:
         """A random recording of a class, cut and augmented: (S,) float32."""
         index = rng.choice(self.by_label[label], p=self.odds[label])
         return augment(self.waveform(index), int(seconds * SAMPLE_RATE), rng)
+
+
+def to_int16(waveform: np.ndarray) -> np.ndarray:
+    return np.round(np.clip(waveform, -1, 1) * 32767).astype(np.int16)
 
 
 def augment(waveform: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -83,52 +107,6 @@ def augment(waveform: np.ndarray, size: int, rng: np.random.Generator) -> np.nda
     if rng.random() < 0.35:
         waveform = add_noise(waveform, rng.uniform(3.0, 30.0), rng)
     return waveform.astype(np.float32)
-
-
-def change_speed(waveform: np.ndarray, factor: float) -> np.ndarray:
-    """Play `factor` times as fast (pitch moves along), by linear interpolation."""
-    positions = np.arange(0, len(waveform) - 1, factor)
-    return np.interp(positions, np.arange(len(waveform)), waveform)
-
-
-def random_cut(waveform: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A random stretch of `size` samples; a shorter recording is repeated to length from a random start."""
-    if len(waveform) < size:
-        repeated = np.tile(waveform, -(-2 * size // len(waveform)))
-        start = rng.integers(len(waveform)) if rng.random() < 0.5 else 0
-        return repeated[start : start + size]
-    start = rng.integers(len(waveform) - size + 1)
-    return waveform[start : start + size]
-
-
-def limit_band(waveform: np.ndarray, cutoff_hz: float) -> np.ndarray:
-    """Nothing above a frequency, as from a telephone or a slow microphone."""
-    spectrum = np.fft.rfft(waveform)
-    spectrum[int(cutoff_hz / SAMPLE_RATE * len(waveform)) :] = 0
-    return np.fft.irfft(spectrum, len(waveform))
-
-
-def reverberate(waveform: np.ndarray, rt60: float, rng: np.random.Generator) -> np.ndarray:
-    """Convolve with exponentially decaying noise whose level falls by 60 dB in `rt60` seconds."""
-    times = np.arange(int(rt60 * SAMPLE_RATE)) / SAMPLE_RATE
-    response = rng.standard_normal(len(times)) * 10.0 ** (-3.0 * times / rt60)
-    response *= rng.uniform(0.1, 0.5) / np.linalg.norm(response)
-    response[0] = 1.0
-    return fftconvolve(waveform, response)[: len(waveform)]
-
-
-def coloured_noise(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Noise of a random spectral slope, white to brown: (size,)."""
-    spectrum = np.fft.rfft(rng.standard_normal(size))
-    spectrum *= np.maximum(np.arange(len(spectrum)), 8.0) ** -rng.uniform(0.0, 1.0)
-    return np.fft.irfft(spectrum, size)
-
-
-def add_noise(waveform: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
-    """Add coloured noise at a signal-to-noise ratio."""
-    noise = coloured_noise(len(waveform), rng)
-    gain = np.sqrt(np.mean(waveform**2) / np.mean(noise**2)) * 10.0 ** (-snr_db / 20.0)
-    return waveform + gain * noise
 
 
 def blend(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
@@ -148,3 +126,32 @@ def mask_spectrogram(mel: np.ndarray, rng: np.random.Generator) -> None:
     width = rng.integers(frames // 5 + 1)
     start = rng.integers(frames - width)
     mel[:, start : start + width] = 0.0
+
+
+def training_sounds(
+    data: Path, vocabulary: Vocabulary, completion: Completion, made: MadeItems, *, folder: Path | None
+) -> SoundBank:
+    """Training recordings of every class of the vocabulary; its names are completed with made sounds.
+
+    folder: where made sounds are kept. Raises InputError for a name without any sound.
+    """
+    bank = SoundBank.read([i for i in read_manifest(data, "audio", "train") if i.label in vocabulary.classes])
+    waveforms, labels = [], []
+
+    def make(label: str, seeds: list[int]) -> Iterator[Row]:
+        for seed in seeds:
+            yield {"waveform": to_int16(synthesize(label, seed, made.seconds))}
+
+    for label in vocabulary.names:
+        recordings = len(bank.by_label.get(label, ()))
+        count = completion.sounds(label, made.decoys if recordings else made.sounds, recordings=recordings)
+        table = Rows(
+            count,
+            [("waveform", np.int16, (round(made.seconds * SAMPLE_RATE),))],
+            lambda seeds, label=label: make(label, seeds),
+            folder=folder,
+            name=f"made sounds {label}",
+        )
+        waveforms += [(table, index) for index in range(count)]
+        labels += [label] * count
+    return bank.completed_with(SoundBank(waveforms, labels), made.decoy_share)

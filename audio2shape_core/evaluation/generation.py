@@ -21,16 +21,15 @@ from audio2shape_core.errors import InputError
 from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
 from audio2shape_core.evaluation.retrieval import Embedded, Embedder, both_ways
 from audio2shape_core.evaluation.set_metrics import pairwise_chamfer, spread, subsample
-from audio2shape_core.evaluation.shape_sets import CD_POINTS, SET_SIZE, compare_sets
+from audio2shape_core.evaluation.shape_sets import compare_sets
 from audio2shape_core.evaluation.shape_sets import report as report_sets
+from audio2shape_core.evaluation.task import Task, mean, shown
 from audio2shape_core.pipeline import AudioToShape
 from audio2shape_core.results import Heard
 from audio2shape_core.shape import Shape
-from audio2shape_core.vocabulary import VOCABULARY
 
 BATCH = 32
 VARIETY_SEEDS = 8
-JUDGE_POINTS = 1024  # as many as the judge was trained on, and as the smallest clouds of the gallery have
 
 
 @dataclass(frozen=True)
@@ -68,21 +67,21 @@ def imagine_all(model: AudioToShape, heard: list[tuple[Item, Heard]], seed: int 
 
 
 @torch.inference_mode()
-def judge_classes(folder: Path, clouds: list[np.ndarray]) -> list[str]:
+def judge_classes(task: Task, clouds: list[np.ndarray]) -> list[str]:
     """The independent classifier's class of every cloud."""
-    judge, classes = models.load_judge(folder / "judge.safetensors")
-    clouds = subsample([normalize(cloud) for cloud in clouds], JUDGE_POINTS)
+    judge, config, vocabulary = models.load_judge(task.weights / "judge.safetensors")
+    clouds = subsample([normalize(cloud) for cloud in clouds], config.num_points)
     labels = []
     for start in range(0, len(clouds), BATCH):
         batch = np.stack(clouds[start : start + BATCH])
-        labels += [classes[i] for i in judge(torch.from_numpy(batch).float()).argmax(-1).tolist()]
+        labels += [vocabulary.names[i] for i in judge(torch.from_numpy(batch).float()).argmax(-1).tolist()]
     return labels
 
 
-def macro(correct: np.ndarray, labels: np.ndarray) -> tuple[float, dict[str, float]]:
+def macro(correct: np.ndarray, labels: np.ndarray) -> tuple[float | None, dict[str, float]]:
     """Mean over classes of the share that is right, and that share by class."""
     per_class = {label: float(correct[labels == label].mean()) for label in sorted(set(labels))}
-    return float(np.mean(list(per_class.values()))), per_class
+    return mean(per_class.values()), per_class
 
 
 def draw_sheet(imagined: list[Imagined], path: Path, columns: int = 8) -> None:
@@ -114,19 +113,23 @@ def more_seeds(model: AudioToShape, imagined: list[Imagined], count: int) -> lis
     return imagine_all(model, extra, seed=1)
 
 
-def seed_variety(model: AudioToShape, imagined: list[Imagined], gallery: list[GalleryShape]) -> dict[str, float]:
+def seed_variety(
+    model: AudioToShape, imagined: list[Imagined], gallery: list[GalleryShape], task: Task
+) -> dict[str, float]:
     """How much the clouds of one recording differ between seeds, by the class heard: their mean squared Chamfer
-    distance, as a multiple of that between two real shapes of the class. 0 is one shape for all seeds, 1 is life."""
-    variety = {}
+    distance, as a multiple of that between two real shapes of the class. 0 is one shape for all seeds; 1 is the variety
+    of real shapes. Classes with fewer than two shapes in the gallery are left out."""
+    variety, count = {}, task.sizes.set_points[0]
     for one in {one.heard.label: one for one in imagined}.values():
-        clouds = imagine_all(model, [(one.item, one.heard)] * VARIETY_SEEDS, seed=2)
-        own = subsample([normalize(cloud.points) for cloud in clouds], CD_POINTS)
-        real = subsample([s.points for s in gallery if s.label == one.heard.label][:SET_SIZE], CD_POINTS)
-        variety[one.heard.label] = spread(pairwise_chamfer(own, own)) / spread(pairwise_chamfer(real, real))
+        real = [s.points for s in gallery if s.label == one.heard.label][: task.sizes.sets]
+        if len(real) > 1:
+            clouds = imagine_all(model, [(one.item, one.heard)] * VARIETY_SEEDS, seed=2)
+            own, real = subsample([normalize(cloud.points) for cloud in clouds], count), subsample(real, count)
+            variety[one.heard.label] = spread(pairwise_chamfer(own, own)) / spread(pairwise_chamfer(real, real))
     return variety
 
 
-def semantic_retrieval(embedder: Embedder, imagined: list[Imagined], renders: Embedded) -> dict[str, dict]:
+def semantic_retrieval(embedder: Embedder, imagined: list[Imagined], renders: Embedded) -> dict[str, dict | None]:
     """Table III: do generated clouds lie where their sounds lie? Instances are recordings; images are renders of the
     real gallery, with which generated clouds share no instance."""
     labels, ids = [one.item.label for one in imagined], [str(one.item.path) for one in imagined]
@@ -139,92 +142,90 @@ def semantic_retrieval(embedder: Embedder, imagined: list[Imagined], renders: Em
     }
 
 
-def class_accuracy(imagined: list[Imagined], weights: Path) -> dict:
+def class_accuracy(imagined: list[Imagined], task: Task) -> dict:
     """The judge's verdict on every cloud, against the label heard and against the truth, macro-averaged."""
-    judged = np.array(judge_classes(weights, [one.points for one in imagined]))
+    judged = np.array(judge_classes(task, [one.points for one in imagined]))
     truth = np.array([one.item.label for one in imagined])
     heard = np.array([one.heard.label for one in imagined])
     right, per_class = macro(judged == truth, truth)
+    audio, audio_per_class = macro(heard == truth, truth)
+    as_heard, shape_as_heard = macro(judged == heard, heard)
     return {
-        "class_accuracy": {"heard": macro(judged == heard, heard)[0], "truth": right},
-        "audio_accuracy": macro(heard == truth, truth)[0],
-        "per_class": {
-            "shape": per_class,
-            "audio": macro(heard == truth, truth)[1],
-            "shape_as_heard": macro(judged == heard, heard)[1],
-        },
+        "class_accuracy": {"heard": as_heard, "truth": right},
+        "audio_accuracy": audio,
+        "per_class": {"shape": per_class, "audio": audio_per_class, "shape_as_heard": shape_as_heard},
     }
 
 
-def evaluate_generation(
-    data: Path, split: str, *, weights: Path, device: str, picture: Path | None, ablations: dict[str, Path]
-) -> dict:
+def evaluate_generation(task: Task) -> dict:
     """Class accuracy, semantic retrieval and set metrics of one cloud a recording; ablations beside them.
 
     Set metrics compare with the true class, so they fall with what is heard wrong; `sets_heard_right` leaves that out.
-
-    `ablations`: name -> folder of a complete system trained without a part; judged by the same judge, over three seeds.
+    An ablation is the folder of a whole system trained without a part; the same judge judges it, over three seeds.
+    Raises InputError where no recording of the split can be used.
     """
-    model = AudioToShape.load(weights, device=device)
-    items = [item for item in read_manifest(data, "audio", split) if item.label in VOCABULARY]
+    model = AudioToShape.load(task.weights, device=str(task.device))
+    names = task.classes(model.vocabulary).names
+    items = [item for item in read_manifest(task.data, "audio", task.split) if item.label in names]
     heard = hear(model, items)
+    if not heard:
+        raise InputError(f"no recordings to imagine from in split {task.split!r}; expected some of the vocabulary")
     imagined = imagine_all(model, heard)
-    gallery = read_gallery(data, split, VOCABULARY, complete_to=SET_SIZE)
-    judged = judge_classes(weights, [shape.points for shape in gallery])
-    sampled = imagined + more_seeds(model, imagined, SET_SIZE)
-    embedder = Embedder(weights, device)
-    sets = compare_sets(points_by_class(sampled), gallery, data)
+    gallery = read_gallery(task, names, complete_to=task.sizes.sets)
+    labels = np.array([shape.label for shape in gallery])
+    judged = np.array(judge_classes(task, [shape.points for shape in gallery]))
+    sampled = imagined + more_seeds(model, imagined, task.sizes.sets)
+    sets = compare_sets(points_by_class(sampled), gallery, task)
     right = [one for one in imagined if one.heard.label == one.item.label]
-    right_sets = compare_sets(
-        points_by_class(right + more_seeds(model, right, SET_SIZE)), gallery, data, with_emd=False
-    )
-    variety = seed_variety(model, imagined, gallery)
+    right += more_seeds(model, right, task.sizes.sets)
+    right_sets = compare_sets(points_by_class(right), gallery, task, with_emd=False)
+    variety = seed_variety(model, imagined, gallery, task)
+    embedder = Embedder(task)
+    renders = embedder.renders(gallery if task.completion.renders(len(gallery)) else [])
     result = {
         "recordings": len(imagined),
-        **class_accuracy(imagined, weights),
-        "judge_accuracy": macro(np.array(judged) == [s.label for s in gallery], np.array([s.label for s in gallery]))[
-            0
-        ],
-        "semantic": semantic_retrieval(embedder, imagined, embedder.renders(gallery)),
+        **class_accuracy(imagined, task),
+        "judge_accuracy": macro(judged == labels, labels)[0],
+        "semantic": semantic_retrieval(embedder, imagined, renders),
         **{key: value for key, value in sets.items() if key != "per_class"},
         "sets": sets["per_class"],
         "sets_heard_right": {key: value for key, value in right_sets.items() if key != "per_class"},
-        "seed_variety": {"median": float(np.median(list(variety.values()))), "per_class": variety},
+        "seed_variety": {"median": float(np.median(list(variety.values()))) if variety else None, "per_class": variety},
     }
-    if ablations:
-        result["ablations"] = {"full": seeds_of(model, heard, weights)}
-        for name, folder in ablations.items():
-            other = AudioToShape.load(folder, device=device)
-            result["ablations"][name] = seeds_of(other, hear(other, items), weights)
+    if task.ablations:
+        result["ablations"] = {"full": seeds_of(model, heard, task)}
+        for name, folder in task.ablations.items():
+            other = AudioToShape.load(folder, device=str(task.device))
+            result["ablations"][name] = seeds_of(other, hear(other, items), task)
     report(result, sets)
-    if picture:
-        draw_sheet(sampled, picture)
+    if task.picture:
+        draw_sheet(sampled, task.picture)
     return result
 
 
-def seeds_of(model: AudioToShape, heard: list[tuple[Item, Heard]], weights: Path) -> dict:
+def seeds_of(model: AudioToShape, heard: list[tuple[Item, Heard]], task: Task) -> dict:
     """Share of clouds of the right class over three seeds: mean and spread (largest minus smallest)."""
-    runs = [class_accuracy(imagine_all(model, heard, seed), weights)["class_accuracy"]["truth"] for seed in range(3)]
+    runs = [class_accuracy(imagine_all(model, heard, seed), task)["class_accuracy"]["truth"] for seed in range(3)]
     return {"class_accuracy": float(np.mean(runs)), "spread": float(np.ptp(runs))}
 
 
 def report(result: dict, sets: dict) -> None:
+    """Print the tables."""
     for label, right in result["per_class"]["shape"].items():
         print(f"{label:12s} heard {result['per_class']['audio'][label]:6.1%}   shape judged right {right:6.1%}")
     accuracy = result["class_accuracy"]
     print(
         f"macro: heard {result['audio_accuracy']:.1%}, shape against truth {accuracy['truth']:.1%}, against heard "
-        f"{accuracy['heard']:.1%}; the judge on the gallery {result['judge_accuracy']:.1%}"
+        f"{accuracy['heard']:.1%}; the judge on the gallery {shown(result['judge_accuracy'], '.1%')}"
     )
     for name, row in result["semantic"].items():
-        print(f"generated {name:14s} mAP {row['map']:.1%} (chance {row['chance_map']:.1%})  r@1 {row['recall@1']:6.1%}")
+        if row:
+            figures = f"mAP {row['map']:.1%} (chance {row['chance_map']:.1%})  r@1 {row['recall@1']:6.1%}"
+            print(f"generated {name:14s} {figures}")
     report_sets(sets)
-    right = result["sets_heard_right"]
-    if right:
-        print(
-            f"of sounds heard right: COV {right['coverage']:.2f}, MMD {right['mmd']:.4f}, 1-NNA {right['one_nna']:.2f}"
-        )
-    median = result["seed_variety"]["median"]
-    print(f"eight seeds of one recording vary {median:.2f} times as much as real shapes do (median of classes)")
+    cov, mmd, nna = (shown(result["sets_heard_right"][key], ".4f") for key in ("coverage", "mmd", "one_nna"))
+    print(f"of sounds heard right: COV {cov}, MMD {mmd}, 1-NNA {nna}")
+    median = shown(result["seed_variety"]["median"], ".2f")
+    print(f"eight seeds of one recording vary {median} times as much as real shapes do (median of classes)")
     for name, row in result.get("ablations", {}).items():
         print(f"{name:20s} shape against truth {row['class_accuracy']:6.1%} (spread over 3 seeds {row['spread']:.1%})")

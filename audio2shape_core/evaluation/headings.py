@@ -5,19 +5,17 @@ A robot must know the front of a thing, and a generator that learns from shapes 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from tqdm import tqdm
 
 from audio2shape_core.data.canonical import YAWS, canonicalize, normalize, turn
 from audio2shape_core.data.manifest import load_points, read_manifest
 from audio2shape_core.evaluation.set_metrics import pairwise_chamfer, subsample
-from audio2shape_core.vocabulary import VOCABULARY
+from audio2shape_core.evaluation.task import Task, mean, shown
 
 FEWEST, MOST = 5, 24  # shapes of a class: fewer say nothing, more would only take longer
 POINTS = 256
-GAIN = 0.05  # a shape disagrees where a turn brings it closer to its nearest fellow by more than this share
+GAIN = 0.05  # a shape disagrees where a turn brings it closer to its nearest neighbour by more than this share
 
 
 def agreement(clouds: list[np.ndarray]) -> float:
@@ -34,10 +32,11 @@ def agreement(clouds: list[np.ndarray]) -> float:
     return float(np.mean(nearest[YAWS.index(0)] <= np.min(nearest, axis=0) / (1 - GAIN)))
 
 
-def evaluate_headings(data: Path, split: str) -> dict:
+def evaluate_headings(task: Task) -> dict:
     """`agreement` of each class with enough real shapes: {label: {"shapes": n, "as_found": a, "canonical": b}}, and the
     mean of classes."""
-    items = [item for item in read_manifest(data, "shape", split) if item.label in VOCABULARY]
+    labels = task.classes().names
+    items = [item for item in read_manifest(task.data, "shape", task.split) if item.label in labels]
     per_class = {}
     for label in tqdm(sorted({item.label for item in items}), "headings"):
         own = [item for item in items if item.label == label]
@@ -45,22 +44,19 @@ def evaluate_headings(data: Path, split: str) -> dict:
             continue
         chosen = [own[i] for i in np.random.default_rng(0).permutation(len(own))[:MOST]]
         found = [points for points, _ in load_points(chosen)]
-        posed = [canonicalize(points, label, source=item.source) for item, points in zip(chosen, found)]
+        posed = [canonicalize(points, label, yaw_deg=item.yaw_deg) for item, points in zip(chosen, found)]
         per_class[label] = {
             "shapes": len(chosen),
             "as_found": agreement([normalize(points) for points in found]),
             "canonical": agreement(posed),
         }
-    result = {
-        "per_class": per_class,
-        **{key: float(np.mean([row[key] for row in per_class.values()])) for key in ("as_found", "canonical")},
-    }
-    report(result)
-    return result
+    means = {key: mean(row[key] for row in per_class.values()) for key in ("as_found", "canonical")}
+    report({"per_class": per_class, **means})
+    return {"per_class": per_class, **means}
 
 
 def report(result: dict) -> None:
+    """Print a row a class."""
     print(f"{'face one way':14s}{'shapes':>8s}{'as found':>10s}{'canonical':>11s}")
-    for label, row in result["per_class"].items():
-        print(f"{label:14s}{row['shapes']:8d}{row['as_found']:10.0%}{row['canonical']:11.0%}")
-    print(f"{'mean':14s}{'':8s}{result['as_found']:10.0%}{result['canonical']:11.0%}")
+    for label, row in {**result["per_class"], "mean": {**result, "shapes": ""}}.items():
+        print(f"{label:14s}{row['shapes']:>8}{shown(row['as_found'], '.0%'):>10s}{shown(row['canonical'], '.0%'):>11s}")

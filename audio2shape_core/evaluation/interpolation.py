@@ -32,16 +32,16 @@ def draw_interpolation(model: PointCloudVQVAE, gallery: list[GalleryShape], num_
     rng = np.random.default_rng(0)
     device = model.latent_mean.device
     rows = {}
-    for names in PAIRS:
-        ends = [next((s for s in gallery if s.label == name), None) for name in names]
-        if None in ends:
-            continue
-        clouds = [resize_cloud(shape.points, num_points, rng)[0] for shape in ends]
+    labels = list(dict.fromkeys(shape.label for shape in gallery))
+    pairs = [pair for pair in PAIRS if set(pair) <= set(labels)] or list(zip(labels, [*labels[1:], labels[0]]))
+    for first_label, last_label in pairs:
+        starts, ends = ([s for s in gallery if s.label == label] for label in (first_label, last_label))
+        clouds = [resize_cloud(shape.points, num_points, rng)[0] for shape in (starts[0], ends[0])]
         first, last = model.encode(torch.from_numpy(np.stack(clouds)).to(device))
         line = torch.stack([torch.lerp(first, last, step / (STEPS - 1)) for step in range(STEPS)])
         points, colors = (part.cpu().numpy() for part in model.decode(line))
         between = [shape_of(normalize(p), np.round(255 * c).astype(np.uint8)) for p, c in zip(points, colors)]
-        rows[" to ".join(names)] = [shape_of(clouds[0]), *between, shape_of(clouds[1])]
+        rows[f"{first_label} to {last_label}"] = [shape_of(clouds[0]), *between, shape_of(clouds[1])]
     contact_sheet(rows, path)
 
 

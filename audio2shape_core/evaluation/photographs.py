@@ -6,44 +6,43 @@ sure nothing is claimed about its overlap.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
 from audio2shape_core.camera import Camera
 from audio2shape_core.data.manifest import Item, read_manifest
 from audio2shape_core.evaluation.scene import POINTS, overlap, photograph
+from audio2shape_core.evaluation.task import Task, mean
 from audio2shape_core.files import replacing
 from audio2shape_core.looking.foreground import find_foreground
 from audio2shape_core.refinement import refine
 from audio2shape_core.splatting import Gaussians
-from audio2shape_core.synthetic.shapes import procedural_shape
-from audio2shape_core.vocabulary import VOCABULARY
 
 PHOTOS_A_CLASS = 1
-SHAPE_SEED = 0
-ITERATIONS = 200
 SURE = 0.5  # confidence in a mask above which it is taken for the truth
 TILE = 160  # pixels, of the picture sheet
 
 
-def evaluate_photographs(data: Path, split: str, *, picture: Path | None) -> dict:
-    """Refine towards the first photographs of every class.
+def measure_photographs(task: Task) -> dict:
+    """Refine towards the first photographs of every class, from a procedural shape of the class.
 
     Returns num_photos; mask_sure, the share with a sure mask; of those, accepted (share) and, of the accepted ones,
-    silhouette_overlap_before and silhouette_overlap (intersection over union with the mask). The sheet `picture`: the
-    photograph, its mask, the cloud from the pose that was found, the refined one, and that from another side.
+    silhouette_overlap_before and silhouette_overlap (intersection over union with the mask). The sheet
+    `task.picture`: the photograph, its mask, the cloud from the pose that was found, the refined one, and that from
+    another side. Photographs of classes that cannot be made are left out.
     """
     rows, sheet = [], []
-    for item in _chosen(read_manifest(data, "photo", split)):
+    for item in _chosen(task):
         image = cv2.imread(str(item.path), cv2.IMREAD_COLOR)
         if image is None:
             continue
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        points, colors = procedural_shape(item.label, SHAPE_SEED, POINTS)
+        made = task.completion.clouds(item.label, 1, POINTS, range(1))
+        if not made:
+            continue
+        ((_, (points, colors)),) = made
         found = find_foreground(image)
-        refined = refine(points, colors, image, iterations=ITERATIONS)
+        refined = refine(points, colors, image, iterations=task.sizes.iterations)
         before = Gaussians.from_cloud(points, colors).solid()
         (front, alpha), (start, start_alpha) = (photograph(g, refined.camera) for g in (refined.gaussians, before))
         aside = photograph(refined.gaussians, _turned(refined.camera))[0]
@@ -58,27 +57,28 @@ def evaluate_photographs(data: Path, split: str, *, picture: Path | None) -> dic
         mask = np.repeat((255 * found.mask).astype(np.uint8)[..., None], 3, 2)
         said = f"{item.label} {found.confidence:.2f} {'accepted' if refined.accepted else 'refused'}"
         sheet.append(_strip([image, mask, start, front, aside], said))
-    if picture and sheet:
-        with replacing(picture) as temporary:
-            encoded = cv2.imencode(picture.suffix, cv2.cvtColor(np.concatenate(sheet), cv2.COLOR_RGB2BGR))[1]
+    if task.picture and sheet:
+        with replacing(task.picture) as temporary:
+            encoded = cv2.imencode(".png", cv2.cvtColor(np.concatenate(sheet), cv2.COLOR_RGB2BGR))[1]
             temporary.write_bytes(encoded.tobytes())
     sure = [row for row in rows if row["sure"]]
     accepted = [row for row in sure if row["accepted"]]
     return {
         "num_photos": len(rows),
-        "mask_sure": _mean(row["sure"] for row in rows),
-        "accepted": _mean(row["accepted"] for row in sure),
-        "silhouette_overlap_before": _mean(row["before"] for row in accepted),
-        "silhouette_overlap": _mean(row["after"] for row in accepted),
+        "mask_sure": mean(row["sure"] for row in rows),
+        "accepted": mean(row["accepted"] for row in sure),
+        "silhouette_overlap_before": mean(row["before"] for row in accepted),
+        "silhouette_overlap": mean(row["after"] for row in accepted),
     }
 
 
-def _chosen(items: list[Item]) -> list[Item]:
+def _chosen(task: Task) -> list[Item]:
     """The first photographs of every class of the vocabulary, in the order of the manifest."""
     by_label: dict[str, list[Item]] = {}
-    for item in items:
+    for item in read_manifest(task.data, "photo", task.split):
         by_label.setdefault(item.label, []).append(item)
-    return [item for label in VOCABULARY for item in by_label.get(label, [])[:PHOTOS_A_CLASS]]
+    names = task.classes().names if by_label else ()
+    return [item for label in names for item in by_label.get(label, [])[:PHOTOS_A_CLASS]]
 
 
 def _turned(camera: Camera) -> Camera:
@@ -101,9 +101,3 @@ def _strip(pictures: list[np.ndarray], said: str) -> np.ndarray:
         tiles.append(tile)
     cv2.putText(tiles[0], said, (3, TILE - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (255, 255, 0), 1, cv2.LINE_AA)
     return np.concatenate(tiles, axis=1)
-
-
-def _mean(values) -> float | None:
-    """None where there is nothing to average."""
-    values = list(values)
-    return float(np.mean(values)) if values else None

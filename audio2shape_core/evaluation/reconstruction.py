@@ -9,7 +9,6 @@ the halves is divided by sqrt(2), since distances between samples of a surface f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,19 +16,17 @@ from tqdm import tqdm
 
 from audio2shape_core import models
 from audio2shape_core.clouds import resize_cloud
+from audio2shape_core.errors import InputError
 from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
 from audio2shape_core.evaluation.interpolation import draw_interpolation
 from audio2shape_core.evaluation.metrics import chamfer, emd, fscore
+from audio2shape_core.evaluation.task import Task
 from audio2shape_core.generation.ordering import morton_sort
 from audio2shape_core.generation.vqvae import PointCloudVQVAE
-from audio2shape_core.pipeline import choose_device
-from audio2shape_core.vocabulary import VOCABULARY
+from audio2shape_core.vocabulary import Vocabulary
 
-MAX_PER_CLASS = 12
-COMPLETE_TO = 4
 NUM_POINTS = 2048
 FSCORE_TAU = 0.02
-EMD_POINTS = 1024
 
 
 @dataclass(frozen=True)
@@ -41,66 +38,71 @@ class Sample:
     floor: dict[str, float]
 
 
-def differences(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
-    count = min(len(a), len(b), EMD_POINTS)
+def differences(a: np.ndarray, b: np.ndarray, emd_points: int) -> dict[str, float]:
+    """Chamfer distance, EMD of up to `emd_points` points, and F-score of two clouds (N, 3), (M, 3)."""
+    count = min(len(a), len(b), emd_points)
     return {"cd": chamfer(a, b), "emd": emd(a[:count], b[:count]), "fscore": fscore(a, b, FSCORE_TAU)}
 
 
-def sample(shape: GalleryShape, rng: np.random.Generator) -> Sample:
+def sample(shape: GalleryShape, emd_points: int, rng: np.random.Generator) -> Sample:
     """Choose what is shown, and measure the floor."""
     points = rng.permutation(shape.points)
     if len(points) >= 2 * NUM_POINTS:
         seen, other = points[:NUM_POINTS], points[NUM_POINTS : 2 * NUM_POINTS]
-        return Sample(shape, seen, {key: differences(other, seen)[key] for key in ("cd", "emd")})
+        apart = differences(other, seen, emd_points)
+        return Sample(shape, seen, {key: apart[key] for key in ("cd", "emd")})
     seen, half = points[:NUM_POINTS], min(len(points), NUM_POINTS) // 2
-    halves = differences(seen[:half], seen[half : 2 * half])
-    return Sample(shape, seen, {key: halves[key] / 2**0.5 for key in ("cd", "emd")})
+    apart = differences(seen[:half], seen[half : 2 * half], emd_points)
+    return Sample(shape, seen, {key: apart[key] / 2**0.5 for key in ("cd", "emd")})
 
 
-def read_samples(data: Path, split: str) -> list[Sample]:
+def read_samples(task: Task, vocabulary: Vocabulary) -> list[Sample]:
+    """Shapes of every class of the vocabulary that the split has, with their floors."""
     rng = np.random.default_rng(0)
-    gallery = read_gallery(data, split, VOCABULARY, complete_to=COMPLETE_TO)
-    chosen = [shape for label in VOCABULARY for shape in [s for s in gallery if s.label == label][:MAX_PER_CLASS]]
-    return [sample(shape, rng) for shape in tqdm(chosen, "floors")]
+    labels, (fewest, most) = task.classes(vocabulary).names, task.sizes.reconstructed
+    gallery = read_gallery(task, labels, complete_to=fewest)
+    chosen = [shape for label in labels for shape in [s for s in gallery if s.label == label][:most]]
+    return [sample(shape, task.sizes.emd_points, rng) for shape in tqdm(chosen, "floors")]
 
 
 @torch.inference_mode()
-def reconstruct(model: PointCloudVQVAE, samples: list[Sample], place: torch.device) -> tuple[list[dict], torch.Tensor]:
+def reconstruct(model: PointCloudVQVAE, samples: list[Sample], task: Task) -> tuple[list[dict], torch.Tensor]:
     """Differences between every sample and its reconstruction at the sample's size, and the codes used (M * T, G)."""
+    model.to(task.device)
     rng = np.random.default_rng(1)
     rows, indices = [], []
     for one in tqdm(samples, "reconstructing"):
         cloud, _ = resize_cloud(one.seen, NUM_POINTS, rng)
-        made, _, passed = model(morton_sort(torch.from_numpy(cloud)[None].to(place))[0])
+        made, _, passed = model(morton_sort(torch.from_numpy(cloud)[None].to(task.device))[0])
         indices.append(passed.indices[0].cpu())
-        rows.append(differences(rng.permutation(made[0].cpu().numpy())[: len(one.seen)], one.seen))
+        shown = rng.permutation(made[0].cpu().numpy())[: len(one.seen)]
+        rows.append(differences(shown, one.seen, task.sizes.emd_points))
     return rows, torch.cat(indices)
 
 
-def evaluate_reconstruction(
-    data: Path, split: str, *, weights: Path, device: str, picture: Path | None = None, ablations: dict[str, Path]
-) -> dict:
-    """Reconstruct up to MAX_PER_CLASS shapes a class; CD, EMD, F-score, their floors, and the codebook's use.
+def evaluate_reconstruction(task: Task) -> dict:
+    """Reconstruct the shapes of every class; CD, EMD, F-score, their floors, and the codebook's use.
 
-    `ablations`: name -> folder with another autoencoder (the PC-VAE of Table II), measured on the same samples.
-    `picture`: where to draw interpolations between latents of test shapes.
+    An ablation is a folder with another autoencoder (the PC-VAE of Table II), measured on the same samples.
+    Raises InputError where the split has no shape of the vocabulary.
     """
-    place = choose_device(device)
-    model, config, _ = models.load_autoencoder(weights / "autoencoder.safetensors")
-    samples = read_samples(data, split)
-    rows, codes = reconstruct(model.to(place), samples, place)
+    model, config, stored = models.load_autoencoder(task.weights / "autoencoder.safetensors")
+    samples = read_samples(task, stored.vocabulary)
+    if not samples:
+        raise InputError(f"no shapes to reconstruct in split {task.split!r}; expected some of the weights' vocabulary")
+    rows, codes = reconstruct(model, samples, task)
     result = {
         **summary(samples, rows),
         "modelnet40": modelnet(samples, rows),
         "codebook": codebook_use(codes, config.codebook_size),
         "ablations": {},
     }
-    for name, folder in ablations.items():
+    for name, folder in task.ablations.items():
         other, _, _ = models.load_autoencoder(folder / "autoencoder.safetensors")
-        result["ablations"][name] = summary(samples, reconstruct(other.to(place), samples, place)[0])
+        result["ablations"][name] = summary(samples, reconstruct(other, samples, task)[0])
     report(result)
-    if picture:
-        draw_interpolation(model, [one.shape for one in samples], NUM_POINTS, picture)
+    if task.picture:
+        draw_interpolation(model, [one.shape for one in samples], NUM_POINTS, task.picture)
     return result
 
 

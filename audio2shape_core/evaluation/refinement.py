@@ -8,6 +8,7 @@ the shape's own cloud. Harder circumstances (`circumstances`) are tried on some 
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterable
@@ -17,60 +18,67 @@ from scipy.spatial import cKDTree
 from tqdm import tqdm
 
 from audio2shape_core.camera import Camera, view_rotation
+from audio2shape_core.errors import InputError
 from audio2shape_core.evaluation.circumstances import cluttered, occluded, pose_unknown, wrong_object
+from audio2shape_core.evaluation.gallery import coloured_shapes
 from audio2shape_core.evaluation.metrics import chamfer
+from audio2shape_core.evaluation.photographs import measure_photographs
 from audio2shape_core.evaluation.scene import POINTS, Scene, coarsen, errors, photograph
+from audio2shape_core.evaluation.task import Task
 from audio2shape_core.evaluation.visibility import seen_points
 from audio2shape_core.looking.foreground import Foreground
 from audio2shape_core.refinement import refine
 from audio2shape_core.refinement.pose import estimate_pose
 from audio2shape_core.splatting import Gaussians
-from audio2shape_core.synthetic.shapes import procedural_labels, procedural_shape
 
 HELD_OUT = ((60, 20), (-60, 20), (120, 30), (-120, 20), (180, 10), (0, 60))  # degrees from the view; elevation
 SYMMETRY_STEP = 5  # degrees
 OTHER_SEED = 0  # of the procedural shape that is the other one of the class; training may draw it, `TEST_SEEDS` do not
-HARDER = 12  # shapes, spread over all, on which the harder circumstances are tried
 
 
-def evaluate_refinement(
-    shapes: Iterable[tuple[str, np.ndarray, np.ndarray]],
-    *,
-    device: str = "cpu",
-    iterations: int = 200,
-    side: int = 128,
-    seed: int = 0,
-) -> dict:
+def evaluate_refinement(task: Task) -> dict:
+    """`measure_refinement` of the split's coloured shapes, and `photographs` of its photographs; prints both."""
+    result = measure_refinement(coloured_shapes(task), task)
+    print("\n".join(table(result)))
+    result["photographs"] = measure_photographs(task)
+    print(json.dumps(result["photographs"]))
+    return result
+
+
+def measure_refinement(shapes: Iterable[tuple[str, np.ndarray, np.ndarray]], task: Task, seed: int = 0) -> dict:
     """Refine every shape, with the true pose, from two coarse clouds: itself bent, and another of its class.
+
+    Poses are searched on the CPU, Gaussians are fitted on the task's device.
 
     Arguments:
         shapes: (label, points (N, 3) float32 canonical, colors (N, 3) uint8), N >= 4096.
-        device: where Gaussians are fitted; poses are searched on the CPU.
-        side: width and height of the image in pixels.
     Returns means over the shapes: l1_view, l1_held_out_views (0..1), psnr_held_out and psnr_held_out_before (dB);
     cd_before, cd_after, also of the halves seen and unseen (unsquared, sum of both directions, 2048 points, unit
     sphere), cd_*floor: another sample of the true shape, cd_*resampled: the coarse cloud drawn as densely as the
     refined one and thinned alike, but not fitted; pose_error_deg (median, up to the shape's symmetries about z),
     pose_accepted (share), seconds {"pose", "refine"}; per_class with the same; other_instance: the same figures from
     another shape of the class; l1_view_estimated, pose_unknown, cluttered, occluded, wrong_object: see `circumstances`.
+    Raises InputError for no shapes.
     """
+    iterations, device = task.sizes.iterations, str(task.device)
     scenes = [
-        Scene.draw(label, points, colors, side, np.random.default_rng((seed, index)))
+        Scene.draw(label, points, colors, task.sizes.side, np.random.default_rng((seed, index)))
         for index, (label, points, colors) in enumerate(shapes)
     ]
+    if not scenes:
+        raise InputError(f"no coloured shapes of 4096 points in split {task.split!r}, and none were made: add some")
     rows, others = [], []
     for index, scene in enumerate(tqdm(scenes, "refinement")):
         rng = np.random.default_rng((seed, index, 1))
         rows.append(_refine_known(scene, scene.coarse, scene.coarse_colors, iterations, device) | _find_pose(scene))
-        if scene.label in procedural_labels():
-            other = coarsen(*procedural_shape(scene.label, OTHER_SEED, POINTS), rng)
-            others.append(_refine_known(scene, *other, iterations, device))
+        for _, cloud in task.completion.clouds(scene.label, 1, POINTS, range(OTHER_SEED, OTHER_SEED + 1)):
+            others.append(_refine_known(scene, *coarsen(*cloud, rng), iterations, device))
     classes = dict.fromkeys(scene.label for scene in scenes)
     per_class = {k: _summary([row for row, s in zip(rows, scenes) if s.label == k]) for k in classes}
     result = _summary(rows) | {"num_shapes": len(rows), "per_class": per_class}
     if others:
         result["other_instance"] = _summary(others)
-    return result | _harder(scenes, iterations, device, seed)
+    return result | _harder(scenes, task, seed)
 
 
 def _refine_known(scene: Scene, coarse: np.ndarray, coarse_colors: np.ndarray, iterations: int, device: str) -> dict:
@@ -121,9 +129,10 @@ def _find_pose(scene: Scene) -> dict:
     }
 
 
-def _harder(scenes: list[Scene], iterations: int, device: str, seed: int) -> dict:
-    """Means over HARDER of the scenes. The wrong object is that of the scene half-way round, of another class."""
-    chosen = sorted({round(k) for k in np.linspace(0, len(scenes) - 1, min(HARDER, len(scenes)))})
+def _harder(scenes: list[Scene], task: Task, seed: int) -> dict:
+    """Means over a few of the scenes. The wrong object is that of the scene half-way round, of another class."""
+    iterations, device = task.sizes.iterations, str(task.device)
+    chosen = sorted({round(k) for k in np.linspace(0, len(scenes) - 1, min(task.sizes.harder, len(scenes)))})
     rows: dict[str, list[dict]] = {"pose_unknown": [], "cluttered": [], "occluded": [], "wrong_object": []}
     for index in tqdm(chosen, "harder circumstances"):
         scene, rng = scenes[index], np.random.default_rng((seed, index, 2))

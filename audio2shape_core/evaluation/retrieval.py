@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from tqdm import tqdm
 
 from audio2shape_core import models
-from audio2shape_core.audio import glances, load_audio
+from audio2shape_core.alignment.listening import listen
+from audio2shape_core.audio import load_audio
 from audio2shape_core.data.image_bank import over_background
 from audio2shape_core.data.manifest import read_manifest
 from audio2shape_core.errors import InputError
@@ -20,29 +21,33 @@ from audio2shape_core.evaluation.confusion import confusion_matrix, draw_confusi
 from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
 from audio2shape_core.evaluation.retrieval_metrics import retrieval_metrics
 from audio2shape_core.evaluation.robustness import CHANGES
-from audio2shape_core.pipeline import choose_device
+from audio2shape_core.evaluation.task import Task, shown
+from audio2shape_core.results import Heard
 from audio2shape_core.synthetic.renders import photograph
-from audio2shape_core.vocabulary import OUTSIDE_HELD_OUT, VOCABULARY, ZERO_SHOT
+from audio2shape_core.vocabulary import Vocabulary
 
 NUM_POINTS = 1024
-COMPLETE_TO = 5  # shapes a class at least, procedural where real ones lack
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Unit embeddings (M, 512), with the label of each; for shapes and renders of them the shape's id; for sounds how
-    familiar each was (M,)."""
+    """Unit embeddings (M, 512), with the label of each; for shapes and renders of them the shape's id; for sounds what
+    was heard."""
 
     vectors: np.ndarray
     labels: list[str]
     ids: list[str] | None = None
-    familiarity: np.ndarray | None = None
+    heard: tuple[Heard, ...] = ()
+
+    def figures(self, name: str) -> np.ndarray:
+        """A field of what was heard, of every sound: (M,)."""
+        return np.array([getattr(heard, name) for heard in self.heard])
 
 
-def read_sounds(data: Path, split: str, labels: tuple[str, ...]) -> tuple[list[np.ndarray], list[str]]:
-    """Waveforms of a split and their labels; recordings that cannot be used are reported and left out."""
+def read_sounds(task: Task, labels: Collection[str]) -> tuple[list[np.ndarray], list[str]]:
+    """Waveforms of the split and their labels; recordings that cannot be used are reported and left out."""
     waveforms, kept = [], []
-    for item in read_manifest(data, "audio", split):
+    for item in read_manifest(task.data, "audio", task.split):
         if item.label in labels:
             try:
                 waveforms.append(load_audio(item.path))
@@ -56,23 +61,22 @@ def read_sounds(data: Path, split: str, labels: tuple[str, ...]) -> tuple[list[n
 class Embedder:
     """A trained tri-encoder that embeds sounds, pictures and clouds."""
 
-    def __init__(self, weights: Path, device: str) -> None:
-        self.device = choose_device(device)
-        self.model, self.config, _ = models.load_tri_encoder(weights / "alignment.safetensors")
+    def __init__(self, task: Task) -> None:
+        self.device = task.device
+        self.model, self.config, _ = models.load_tri_encoder(task.weights / "alignment.safetensors")
         self.model.to(self.device)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.model.vocabulary
 
     def _stack(self, vectors: list[np.ndarray], labels: list[str], ids: list[str] | None = None) -> Embedded:
         return Embedded(np.array(vectors).reshape(-1, self.config.embed_dim), labels, ids)
 
-    @torch.inference_mode()
     def sounds(self, waveforms: list[np.ndarray], labels: list[str], name: str = "listening") -> Embedded:
-        vectors, familiar = [], []
-        for waveform in tqdm(waveforms, name):
-            windows = torch.from_numpy(glances(waveform, self.config.window_s, self.config.sample_rate))
-            heard = self.model.hear(windows.to(self.device))
-            vectors.append(heard.embedding[0].cpu().numpy())
-            familiar.append(self.model.familiarity(heard.signature).item())
-        return replace(self._stack(vectors, labels), familiarity=np.array(familiar))
+        """What the pipeline hears in every waveform."""
+        heard = tuple(listen(self.model, self.config, waveform) for waveform in tqdm(waveforms, name))
+        return replace(self._stack([one.embedding for one in heard], labels), heard=heard)
 
     @torch.inference_mode()
     def _picture(self, picture: np.ndarray) -> np.ndarray:  # (S, S, 3) uint8 or float32 in [0, 1] -> (D,)
@@ -82,9 +86,10 @@ class Embedder:
         image = torch.from_numpy(square).permute(2, 0, 1)[None].float().to(self.device) / scale
         return self.model.image(image)[0].cpu().numpy()
 
-    def photos(self, data: Path, split: str, labels: tuple[str, ...]) -> Embedded:
+    def photos(self, task: Task, labels: Collection[str]) -> Embedded:
+        """The photographs of the split; pictures that cannot be decoded are left out."""
         vectors, kept = [], []
-        for item in read_manifest(data, "photo", split):
+        for item in read_manifest(task.data, "photo", task.split):
             picture = cv2.imread(str(item.path), cv2.IMREAD_COLOR) if item.label in labels else None
             if picture is not None:
                 vectors.append(self._picture(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)))
@@ -110,23 +115,16 @@ class Embedder:
             vectors.append(self.model.point(cloud)[0].cpu().numpy())
         return self._stack(vectors, [shape.label for shape in gallery], [shape.id for shape in gallery])
 
-    def confidence(self, sounds: Embedded) -> tuple[np.ndarray, list[str]]:
-        """The pipeline's confidence in each sound, and the class it names."""
-        probabilities = self.model.class_probabilities(torch.from_numpy(sounds.vectors).to(self.device))
-        best = probabilities.max(-1)
-        return best.values.detach().cpu().numpy() * sounds.familiarity, [
-            self.model.classes[i] for i in best.indices.tolist()
-        ]
 
-
-def both_ways(first: Embedded, second: Embedded, names: tuple[str, str]) -> dict[str, dict]:
+def both_ways(first: Embedded, second: Embedded, names: tuple[str, str]) -> dict[str, dict | None]:
+    """Retrieval metrics from the first to the second and back; None where they have no class in common."""
+    keys = (f"{names[0]}_to_{names[1]}", f"{names[1]}_to_{names[0]}")
+    if not set(first.labels) & set(second.labels):
+        return dict.fromkeys(keys)
     similarity = first.vectors @ second.vectors.T
-    return {
-        f"{names[0]}_to_{names[1]}": retrieval_metrics(similarity, first.labels, second.labels, first.ids, second.ids),
-        f"{names[1]}_to_{names[0]}": retrieval_metrics(
-            similarity.T, second.labels, first.labels, second.ids, first.ids
-        ),
-    }
+    there = retrieval_metrics(similarity, first.labels, second.labels, first.ids, second.ids)
+    back = retrieval_metrics(similarity.T, second.labels, first.labels, second.ids, first.ids)
+    return dict(zip(keys, (there, back)))
 
 
 def robustness(embedder: Embedder, waveforms: list[np.ndarray], labels: list[str], shapes: Embedded) -> dict[str, dict]:
@@ -135,52 +133,61 @@ def robustness(embedder: Embedder, waveforms: list[np.ndarray], labels: list[str
     for name, change in CHANGES.items():
         rng = np.random.default_rng(0)
         sounds = embedder.sounds([change(w, rng) for w in waveforms], labels, name)
-        found = retrieval_metrics(sounds.vectors @ shapes.vectors.T, labels, shapes.labels)
-        right = np.mean(np.array(embedder.confidence(sounds)[1]) == np.array(labels))
-        rows[name] = {"map": found["map"], "accuracy": float(right)}
+        found = both_ways(sounds, shapes, ("audio", "shape"))["audio_to_shape"]
+        right = np.mean(sounds.figures("label") == np.array(labels))
+        rows[name] = {"map": found and found["map"], "accuracy": float(right)}
     return rows
 
 
-def evaluate_retrieval(data: Path, split: str, *, weights: Path, device: str, picture: Path | None = None) -> dict:
+def evaluate_retrieval(task: Task) -> dict:
     """Class retrieval in the joint space, zero-shot retrieval, calibration, known against unknown sounds, robustness.
 
-    `picture`: where to draw the confusion matrix of the recordings.
+    Figures are None where the split has nothing to measure them on.
     """
-    embedder = Embedder(weights, device)
-    gallery = read_gallery(data, split, VOCABULARY, complete_to=COMPLETE_TO)
-    shapes = embedder.shapes(gallery)
-    waveforms, labels = read_sounds(data, split, VOCABULARY)
+    embedder = Embedder(task)
+    classes = task.classes(embedder.vocabulary)
+    waveforms, labels = read_sounds(task, classes.names)
     sounds = embedder.sounds(waveforms, labels)
-    confidence, named = embedder.confidence(sounds)
-    correct = np.array(named) == np.array(labels)
-    outside = embedder.sounds(*read_sounds(data, split, OUTSIDE_HELD_OUT))
-    unseen = read_gallery(data, split, ZERO_SHOT, complete_to=COMPLETE_TO)
-    unseen_shapes = embedder.shapes(unseen)
+    outside = embedder.sounds(*read_sounds(task, classes.held_out))
+    gallery, unseen = (
+        read_gallery(task, names, complete_to=task.sizes.gallery) for names in (classes.names, classes.zero_shot)
+    )
+    shapes, unseen_shapes = embedder.shapes(gallery), embedder.shapes(unseen)
+    rendered = task.completion.renders(len(gallery) + len(unseen)) > 0
+    images, unseen_images = (embedder.renders(part if rendered else []) for part in (gallery, unseen))
+    correct = sounds.figures("label") == np.array(labels)
+    confidence = sounds.figures("confidence")
+    tellable = len(labels) > 0 and len(outside.labels) > 0
     result = {
         "gallery_size": len(gallery),
         "gallery_made": sum(not shape.real for shape in gallery),
         **both_ways(sounds, shapes, ("audio", "shape")),
-        **both_ways(embedder.renders(gallery), shapes, ("image", "shape")),
-        **both_ways(embedder.photos(data, split, VOCABULARY), shapes, ("photo", "shape")),
+        **both_ways(images, shapes, ("image", "shape")),
+        **both_ways(embedder.photos(task, classes.names), shapes, ("photo", "shape")),
         "zero_shot": {
             "gallery_size": len(unseen),
-            **both_ways(embedder.sounds(*read_sounds(data, split, ZERO_SHOT)), unseen_shapes, ("audio", "shape")),
-            **both_ways(embedder.renders(unseen), unseen_shapes, ("image", "shape")),
+            **both_ways(embedder.sounds(*read_sounds(task, classes.zero_shot)), unseen_shapes, ("audio", "shape")),
+            **both_ways(unseen_images, unseen_shapes, ("image", "shape")),
         },
-        "audio_accuracy": float(correct.mean()),
-        "audio_accuracy_macro": float(np.mean([correct[np.array(labels) == k].mean() for k in set(labels)])),
-        "calibration_error": expected_calibration_error(confidence, correct),
-        "known_unknown_auroc": auroc(sounds.familiarity, outside.familiarity),
-        "known_unknown_auroc_confidence": auroc(confidence, embedder.confidence(outside)[0]),
-        "robustness": robustness(embedder, waveforms, labels, shapes),
+        "audio_accuracy": float(correct.mean()) if labels else None,
+        "audio_accuracy_macro": (
+            float(np.mean([correct[np.array(labels) == k].mean() for k in set(labels)])) if labels else None
+        ),
+        "calibration_error": expected_calibration_error(confidence, correct) if labels else None,
+        "known_unknown_auroc": (
+            auroc(sounds.figures("familiarity"), outside.figures("familiarity")) if tellable else None
+        ),
+        "known_unknown_auroc_confidence": auroc(confidence, outside.figures("confidence")) if tellable else None,
+        "robustness": robustness(embedder, waveforms, labels, shapes) if task.robustness and labels else None,
     }
-    result["chance_map"] = result["audio_to_shape"]["chance_map"]
+    found = result["audio_to_shape"]
+    result["chance_map"] = found and found["chance_map"]
     report(result)
-    if picture:
-        heard = [label for label in VOCABULARY if label in labels or label in named]
-        draw_confusion(
-            picture, confusion_matrix(labels, named, heard), heard, f"{split}: what each recording was taken for"
-        )
+    if task.picture:
+        named = set(sounds.figures("label"))
+        heard = [label for label in embedder.vocabulary.names if label in labels or label in named]
+        matrix = confusion_matrix(labels, list(sounds.figures("label")), heard)
+        draw_confusion(task.picture, matrix, heard, f"{task.split}: what each recording was taken for")
     return result
 
 
@@ -196,10 +203,12 @@ def report(result: dict) -> None:
                 f"{name:26s}{row['map']:8.1%}{low:9.1%} ..{high:5.1%}{row['chance_map']:8.1%}{row['class_hit@1']:8.1%}"
                 f"{row['recall@1']:10.1%}"
             )
+    accuracy, macro = (shown(result[key], ".1%") for key in ("audio_accuracy", "audio_accuracy_macro"))
+    keys = ("calibration_error", "known_unknown_auroc", "known_unknown_auroc_confidence")
+    error, familiarity, confidence = (shown(result[key], ".3f") for key in keys)
     print(
-        f"class named right {result['audio_accuracy']:.1%} (macro {result['audio_accuracy_macro']:.1%}), calibration "
-        f"error {result['calibration_error']:.3f}; AUROC of known against unknown sounds: familiarity "
-        f"{result['known_unknown_auroc']:.3f}, confidence {result['known_unknown_auroc_confidence']:.3f}"
+        f"class named right {accuracy} (macro {macro}), calibration error {error}; AUROC of known against unknown "
+        f"sounds: familiarity {familiarity}, confidence {confidence}"
     )
-    for name, row in result["robustness"].items():
-        print(f"{name:26s} audio_to_shape mAP{row['map']:7.1%}   named right{row['accuracy']:7.1%}")
+    for name, row in (result["robustness"] or {}).items():
+        print(f"{name:26s} audio_to_shape mAP {shown(row['map'], '6.1%')}   named right{row['accuracy']:7.1%}")

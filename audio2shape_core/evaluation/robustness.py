@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from audio2shape_core.audio import SAMPLE_RATE, fit_window, resample
-from audio2shape_core.data.sound_bank import reverberate
+from audio2shape_core.synthetic.sounds.effects import reverberate
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 

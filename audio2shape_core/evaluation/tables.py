@@ -6,7 +6,14 @@ compare on one test. Floors and chance levels are ours.
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
+
+from audio2shape_core.evaluation.gallery import coloured_shapes
+from audio2shape_core.evaluation.generation import evaluate_generation
+from audio2shape_core.evaluation.reconstruction import evaluate_reconstruction
+from audio2shape_core.evaluation.refinement import measure_refinement
+from audio2shape_core.evaluation.retrieval import evaluate_retrieval
+from audio2shape_core.evaluation.task import Task, shown
 
 # Tables of "Audio-2-Shape: 3D Generation from What You Hear".
 PAPER_I = {
@@ -37,22 +44,15 @@ PAPER_IV = {
 VAE = "pc_vae"  # the name under which --ablation gives the PC-VAE
 
 
-def evaluate_tables(data: Path, split: str, *, weights: Path, device: str, ablations: dict[str, Path]) -> dict:
-    """Run the four evaluations and print the tables. Of `ablations`, `pc_vae` is the autoencoder of Table II."""
-    from audio2shape_core.evaluation.gallery import coloured_shapes
-    from audio2shape_core.evaluation.generation import evaluate_generation
-    from audio2shape_core.evaluation.reconstruction import evaluate_reconstruction
-    from audio2shape_core.evaluation.refinement import evaluate_refinement
-    from audio2shape_core.evaluation.retrieval import evaluate_retrieval
-
-    common = {"weights": weights, "device": device}
-    vae = {name: folder for name, folder in ablations.items() if name == VAE}
-    others = {name: folder for name, folder in ablations.items() if name != VAE}
+def evaluate_tables(task: Task) -> dict:
+    """Run the four evaluations and print the tables. Of the ablations, `pc_vae` is the autoencoder of Table II."""
+    vae = {name: folder for name, folder in task.ablations.items() if name == VAE}
+    others = {name: folder for name, folder in task.ablations.items() if name != VAE}
     result = {
-        "retrieval": evaluate_retrieval(data, split, **common),
-        "reconstruction": evaluate_reconstruction(data, split, ablations=vae, **common),
-        "generation": evaluate_generation(data, split, picture=None, ablations=others, **common),
-        "refinement": evaluate_refinement(coloured_shapes(data, split), device=device),
+        "retrieval": evaluate_retrieval(task),
+        "reconstruction": evaluate_reconstruction(replace(task, ablations=vae)),
+        "generation": evaluate_generation(replace(task, ablations=others)),
+        "refinement": measure_refinement(coloured_shapes(task), task),
     }
     print("\n".join(markdown(result)))
     return result
@@ -74,19 +74,24 @@ def table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> 
     return ["", f"### {title}", "", *("| " + " | ".join(line) + " |" for line in lines)]
 
 
+def beside(paper: float, ours: float | None, form: str) -> str:
+    """The paper's figure and ours; a dash where we have none."""
+    return f"{paper:{form}} / {shown(ours, form)}"
+
+
 def table_1(retrieval: dict) -> list[str]:
     rows = []
     for name, (mean, at_1, _, _, zero_shot) in PAPER_I.items():
-        row, zero = retrieval[name], retrieval["zero_shot"][name]
+        row, zero = retrieval[name] or {}, retrieval["zero_shot"][name] or {}
         rows.append(
             (
                 name,
-                f"{mean:.1%} / {row['map']:.1%}",
-                f"{row['chance_map']:.1%}",
-                f"{at_1:.1%} / {row['recall@1']:.1%}",
-                f"{row['class_hit@1']:.1%}",
-                f"{zero_shot:.1%} / {zero['map']:.1%}",
-                f"{zero['chance_map']:.1%}",
+                beside(mean, row.get("map"), ".1%"),
+                shown(row.get("chance_map"), ".1%"),
+                beside(at_1, row.get("recall@1"), ".1%"),
+                shown(row.get("class_hit@1"), ".1%"),
+                beside(zero_shot, zero.get("map"), ".1%"),
+                shown(zero.get("chance_map"), ".1%"),
             )
         )
     columns = ("mAP", "chance", "recall@1", "class hit@1", "zero-shot mAP", "its chance")
@@ -94,15 +99,15 @@ def table_1(retrieval: dict) -> list[str]:
 
 
 def table_2(own: dict) -> list[str]:
-    missing = {"mean": {"cd": float("nan"), "emd": float("nan")}}
-    vae = own["ablations"].get(VAE, {"per_class": {}})
+    def figures(of: dict, label: str, part: str) -> tuple[float | None, float | None]:
+        row = of.get("per_class", {}).get(label, {}).get(part, {})
+        return row.get("cd"), row.get("emd")
+
     rows = []
-    for label, (vae_cd, vae_emd, cd, emd) in PAPER_II.items():
-        made, floor = own["per_class"][label]["mean"], own["per_class"][label]["floor"]
-        plain = vae["per_class"].get(label, missing)["mean"]
-        pairs = ((vae_cd, plain["cd"]), (vae_emd, plain["emd"]), (cd, made["cd"]), (emd, made["emd"]))
-        figures = (f"{paper:.4f} / {ours:.4f}" for paper, ours in pairs)
-        rows.append((label, *figures, f"{floor['cd']:.4f}", f"{floor['emd']:.4f}"))
+    for label, paper in PAPER_II.items():
+        ours = (*figures(own["ablations"].get(VAE, {}), label, "mean"), *figures(own, label, "mean"))
+        pairs = [beside(theirs, one, ".4f") for theirs, one in zip(paper, ours)]
+        rows.append((label, *pairs, *(shown(floor, ".4f") for floor in figures(own, label, "floor"))))
     columns = ("PC-VAE CD", "PC-VAE EMD", "PC-VQ-VAE CD", "PC-VQ-VAE EMD", "floor CD", "floor EMD")
     return table("Table II: reconstruction (paper / ours)", columns, rows)
 
@@ -110,18 +115,18 @@ def table_2(own: dict) -> list[str]:
 def table_3(generation: dict) -> list[str]:
     rows = []
     for name, (mean, at_1) in PAPER_III.items():
-        row = generation["semantic"][name]
-        own = (row["map"], row["recall@1"])
-        rows.append((name, f"{mean:.1%} / {own[0]:.1%}", f"{row['chance_map']:.1%}", f"{at_1:.1%} / {own[1]:.1%}"))
+        row = generation["semantic"][name] or {}
+        chance = shown(row.get("chance_map"), ".1%")
+        rows.append((name, beside(mean, row.get("map"), ".1%"), chance, beside(at_1, row.get("recall@1"), ".1%")))
     return table("Table III: generated shapes (paper / ours)", ("mAP", "chance", "recall@1"), rows)
 
 
 def table_4(generation: dict, refinement: dict) -> list[str]:
     ours = {**generation, "l1_view": refinement["l1_view"]}
-    rows = [(key, f"{paper}", f"{ours[key]:.4f}") for key, paper in PAPER_IV.items()]
-    rows.append(("MMD of training shapes", "-", f"{generation['mmd_training']:.4f}"))
-    change = f"{refinement['cd_before']:.4f}, with it {refinement['cd_after']:.4f}"
-    rows.append(("without refinement, CD to the truth", "-", change))
+    rows = [(key, f"{paper}", shown(ours[key], ".4f")) for key, paper in PAPER_IV.items()]
+    rows.append(("MMD of training shapes", "-", shown(generation["mmd_training"], ".4f")))
+    before, after = (shown(refinement[key], ".4f") for key in ("cd_before", "cd_after"))
+    rows.append(("without refinement, CD to the truth", "-", f"{before}, with it {after}"))
     for name, row in generation.get("ablations", {}).items():
         right = f"{row['class_accuracy']:.1%} (spread over three seeds {row['spread']:.1%})"
         rows.append((f"{name}: shapes of the right class", "-", right))

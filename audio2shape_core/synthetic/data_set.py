@@ -1,4 +1,4 @@
-"""Data sets made of nothing: procedural shapes, synthesised sounds, and renders of the shapes as photographs."""
+"""Data sets that are made: procedural shapes, synthesised sounds, and renders of the shapes as photographs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from audio2shape_core.synthetic.sounds import fluidsynth_available, fluidsynth_l
 SPLITS = ("train", "test")
 NUM_POINTS = 4096
 PICTURE_SIZE = 224  # pixels
-# Seeds of a set begin at a million, far from those that training and evaluation draw (shape_bank, canonical) when they
-# complete a set; the halves of each million are its two splits.
+# Seeds of a set begin at a million, far from those that training and evaluation draw when they complete a set
+# (data.completion); the halves of each million are its two splits.
 SEEDS = 1_000_000
 
 
@@ -72,7 +72,8 @@ def seeds_of(seed: int, split: int, count: int) -> range:
 
 
 def row_of(kind: str, label: str, item: str, split: int, group: str, recipe: str) -> dict[str, str]:
-    cells = (kind, label, item, SPLITS[split], group, "audio2shape", recipe, "Apache-2.0")
+    yaw = "0" if kind == "shape" else ""
+    cells = (kind, label, item, SPLITS[split], group, "audio2shape", recipe, "Apache-2.0", yaw)
     return dict(zip(COLUMNS, cells))
 
 
@@ -155,6 +156,6 @@ def render_set(data: Path, output: Path, views: int, seed: int) -> int:
             for view in range(views):
                 item = f"photos/{plain(row['class'])}/{plain(key)}_{index}_{view}.jpg"
                 write_picture(folder / item, normalize(points), colors, rng_of(seed, key, view))
-                rows.append({**row, "kind": "photo", "item": item})
+                rows.append({**row, "kind": "photo", "item": item, "yaw_deg": ""})
         write_manifest(folder, rows)
     return len(rows)

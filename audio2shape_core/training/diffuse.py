@@ -9,74 +9,82 @@ import torch
 from torch import Tensor
 
 from audio2shape_core import checkpoint, models
-from audio2shape_core.data import shape_bank
+from audio2shape_core.errors import InputError
 from audio2shape_core.generation.diffusion import diffusion_loss
 from audio2shape_core.generation.samplers import noise_schedule
-from audio2shape_core.presets import Preset
-from audio2shape_core.training.align import load_sounds
-from audio2shape_core.training.loop import check_parts, fit
-from audio2shape_core.training.pairs import RowsByClass, cache_contexts, cache_latents, stored_contexts
-from audio2shape_core.vocabulary import VOCABULARY
+from audio2shape_core.training.pairs import context_rows, latent_rows
+from audio2shape_core.training.run import Run
+
+NEEDED = ("alignment.safetensors", "autoencoder.safetensors")
 
 
 def forget_alignment(source: Path, target: Path) -> None:
     """A checkpoint like `source` whose audio encoder is fresh from its initialisation."""
     encoder, config, stored = models.load_tri_encoder(source)
-    encoder.audio.load_state_dict(models.build_tri_encoder(config, encoder.classes).audio.state_dict())
-    checkpoint.save(target, "alignment", stored.config, encoder.state_dict(), stored.info)
+    encoder.audio.load_state_dict(models.build_audio_encoder(config, pretrained=None).state_dict())
+    checkpoint.save(target, "alignment", stored.config, stored.vocabulary, encoder.state_dict(), stored.info)
 
 
-def train_diffuse(
-    preset: Preset,
-    data: Path,
-    output: Path,
-    *,
-    resume: bool,
-    device: torch.device,
-    weights: Path,
-    without: frozenset[str] = frozenset(),
-) -> Path:
-    """Train the denoiser on the frozen models in `weights`; writes and returns `output/denoiser.safetensors`.
+def gather_weights(run: Run) -> None:
+    """Copy the checkpoints that the denoiser builds on to `run.output`, so that it becomes a whole system.
+
+    Raises InputError where one is missing, or where `run.output` holds another one already.
+    """
+    source = run.weights or run.output
+    for name, kind in zip(NEEDED, ("alignment", "autoencoder")):
+        stored, target = checkpoint.load(source / name, kind), run.output / name
+        forgotten = "alignment" in run.without and kind == "alignment"
+        if forgotten and target.exists() and target.samefile(source / name):
+            raise InputError(f"--without alignment would overwrite {target}; choose another --output, and --weights")
+        run.output.mkdir(parents=True, exist_ok=True)
+        if forgotten:
+            forget_alignment(source / name, target)
+        elif not target.exists():
+            shutil.copyfile(source / name, target)
+        elif checkpoint.load(target, kind).sha256 != stored.sha256:
+            raise InputError(f"{target} is not the one in {source}; choose another --output, or leave out --weights")
+
+
+def train_diffuse(run: Run) -> Path:
+    """Train the denoiser on the frozen models in `run.weights`; writes and returns `output/denoiser.safetensors`.
 
     Without "alignment" the sound is described by an audio encoder that was never trained; without "attention" blocks
-    have neither kind of it, and the sound's mean steers them as the time does. Checkpoints of `weights` that `output`
-    lacks are copied there, so that `output` is a whole system.
+    have neither kind of it, and the sound's mean steers them as the time does. The vocabulary is the encoder's.
     """
-    check_parts(without, ("alignment", "attention"))
+    run.check_parts("alignment", "attention")
     torch.manual_seed(0)
-    config, recipe = replace(preset.denoiser, attention="attention" not in without), preset.diffuse
-    output.mkdir(parents=True, exist_ok=True)
-    if "alignment" in without:
-        forget_alignment(weights / "alignment.safetensors", output / "alignment.safetensors")
-    for name in ("alignment.safetensors", "autoencoder.safetensors"):
-        if not (output / name).exists():
-            shutil.copyfile(weights / name, output / name)
-    encoder, alignment, stored = models.load_tri_encoder(output / "alignment.safetensors")
-    autoencoder, latent, _ = models.load_autoencoder(output / "autoencoder.safetensors")
-    encoder, autoencoder = encoder.to(device), autoencoder.to(device)
-
-    def listen() -> dict[str, Tensor]:
-        return cache_contexts(
-            encoder, load_sounds(data), alignment.window_s, device, aligned="alignment" not in without
+    config = replace(run.preset.denoiser, attention="attention" not in run.without)
+    recipe = run.preset.diffuse
+    gather_weights(run)
+    encoder, alignment, hearing = models.load_tri_encoder(run.output / NEEDED[0])
+    autoencoder, latent, shaping = models.load_autoencoder(run.output / NEEDED[1])
+    vocabulary = hearing.vocabulary
+    if run.vocabulary and run.vocabulary.names != vocabulary.names:
+        raise InputError(
+            f"--vocabulary names {', '.join(run.vocabulary.names)}, but the alignment was trained on "
+            f"{', '.join(vocabulary.names)}; expected the same: run `audio2shape train align` with it first"
         )
-
-    contexts = RowsByClass(stored_contexts(output / "contexts.safetensors", stored.sha256, listen), device)
-    bank = shape_bank.training_bank(data, output / "shapes.npz", latent.num_points)
-    latents = RowsByClass(cache_latents(autoencoder, bank, device), device)
+    encoder, autoencoder = encoder.to(run.device), autoencoder.to(run.device)
+    contexts = context_rows(run, encoder, run.sounds(vocabulary), recipe, alignment.window_s, hearing.sha256)
+    latents = latent_rows(run, autoencoder, run.shapes(vocabulary, latent.num_points), recipe, shaping.sha256)
     sizes = {"num_tokens": latent.num_tokens, "latent_dim": latent.latent_dim, "context_dim": alignment.token_dim}
     denoiser = models.build_denoiser(config, **sizes)
-    alphas = noise_schedule(config.train_steps).to(device)
-
-    generator = torch.Generator(device)
+    alphas = noise_schedule(config.train_steps).to(run.device)
+    generator = torch.Generator(run.device)
+    names = np.array(vocabulary.names)
 
     def losses(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((4, step))
-        classes = rng.integers(len(VOCABULARY), size=recipe.batch_size)
-        drawn, context = latents.draw(classes, rng), contexts.draw(classes, rng)
+        labels = rng.choice(names, recipe.optimization.batch_size)
+        sounds = contexts.draw(labels, rng)
+        # The shape is of the class that the encoder hears; one that was never aligned hears nothing.
+        shown = labels if "alignment" in run.without else names[sounds["heard"]]
+        shapes = latents.draw(shown, rng)
+        context, latent = (
+            torch.from_numpy(part).float().to(run.device) for part in (sounds["context"], shapes["latent"])
+        )
         generator.manual_seed(int(rng.integers(2**62)))
-        return {"velocity": diffusion_loss(denoiser, alphas, drawn, context, config.condition_dropout, generator)}
+        return {"velocity": diffusion_loss(denoiser, alphas, latent, context, config.condition_dropout, generator)}
 
-    average = fit(denoiser, losses, recipe, output / "diffuse", resume=resume, device=device)
-    target = output / "denoiser.safetensors"
-    checkpoint.save(target, "denoiser", asdict(config), average.state_dict(), {"sizes": sizes, "steps": recipe.steps})
-    return target
+    average = run.fit(denoiser, losses, recipe.optimization, "diffuse")
+    return run.save("denoiser", asdict(config), vocabulary, average, sizes=sizes, steps=recipe.optimization.steps)

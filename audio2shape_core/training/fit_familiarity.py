@@ -1,4 +1,4 @@
-"""After alignment: keep the signatures of what was heard, and find where likeness to them turns into knowing."""
+"""After alignment: keep the signatures of the training recordings, and fit how familiar a new sound must look."""
 
 import numpy as np
 import torch
@@ -7,19 +7,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from audio2shape_core.alignment.tri_encoder import TriEncoder
-from audio2shape_core.audio import glances
-from audio2shape_core.data.sound_bank import SAMPLE_RATE, SoundBank, coloured_noise
-from audio2shape_core.vocabulary import VOCABULARY
+from audio2shape_core.audio import SAMPLE_RATE, glances
+from audio2shape_core.data.sound_bank import SoundBank
+from audio2shape_core.synthetic.sounds.effects import coloured_noise
 
 NOISES = 32  # clips of plain noise among the unknown sounds
 
 
 @torch.no_grad()
-def remember_sounds(model: TriEncoder, sounds: SoundBank, window_s: float, device: torch.device) -> None:
+def fit_familiarity(model: TriEncoder, sounds: SoundBank, window_s: float, device: torch.device) -> None:
     """Fill `model.familiarity` from the training recordings.
 
-    Known is how a vocabulary recording looks to all recordings but those of its own source; unknown is how recordings
-    of other things, and plain noise, look to them.
+    Known is how a recording of a named class looks to all recordings but those of its own source; unknown is how
+    recordings of other things, and plain noise, look to them.
     """
     rng = np.random.default_rng(4)
     waveforms = [sounds.waveform(i) for i in range(len(sounds.labels))]
@@ -30,13 +30,14 @@ def remember_sounds(model: TriEncoder, sounds: SoundBank, window_s: float, devic
             for waveform in tqdm(waveforms, "signatures")
         ]
     )
-    known = np.append(np.isin(sounds.labels, VOCABULARY), np.zeros(NOISES, bool))
+    known = np.append(np.isin(sounds.labels, model.vocabulary.names), np.zeros(NOISES, bool))
     groups = np.array(sounds.groups)[known[:-NOISES]]
     familiarity = model.familiarity
     familiarity.references = signatures[torch.from_numpy(known).to(device)]
     alike = familiarity.references @ familiarity.references.T
     alike[torch.from_numpy(groups[:, None] == groups[None]).to(device)] = -1.0
-    of_known = alike.topk(familiarity.NEIGHBOURS, dim=1).values.mean(1)
+    neighbours = min(familiarity.NEIGHBOURS, len(alike))
+    of_known = alike.topk(neighbours, dim=1).values.mean(1)
     of_unknown = familiarity.likeness(signatures[torch.from_numpy(~known).to(device)])
     threshold, sharpness = even_odds(of_known, of_unknown)
     familiarity.threshold.fill_(threshold)

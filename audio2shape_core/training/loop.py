@@ -9,9 +9,12 @@ import copy
 import json
 import math
 import os
+import pickle
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +25,22 @@ from tqdm import tqdm
 
 from audio2shape_core.errors import InputError
 from audio2shape_core.files import replacing
-from audio2shape_core.presets import TrainingConfig
+from audio2shape_core.presets import Optimization
 
 SAVE_EVERY_S = 120.0
+# What torch.load and load_state_dict raise for files of another kind, and for the state of another model.
+STATE_ERRORS = (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError)
 DRAWERS = 6  # processes that draw batches beside a GPU, where there are as many cores
 
 
-def check_parts(without: frozenset[str], parts: tuple[str, ...]) -> None:
-    """Refuse to leave out what a recipe does not have."""
-    if unknown := sorted(without - set(parts)):
-        raise InputError(f"--without {', '.join(unknown)}: this recipe can do without {', '.join(parts) or 'nothing'}")
-
-
-def learning_rate(step: int, config: TrainingConfig) -> float:
+def learning_rate(step: int, config: Optimization) -> float:
     """Linear warm-up, then half a cosine down to 2 % of the peak."""
     warm = min(1.0, (step + 1) / config.warmup_steps)
     done = step / config.steps
     return config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def fast_precision(device: torch.device):
+def fast_precision(device: torch.device) -> AbstractContextManager:
     """bfloat16 where the hardware multiplies it natively (CUDA, or a CPU with AMX), float32 elsewhere."""
     if device.type == "cuda" or torch.cpu._is_amx_tile_supported():
         return torch.autocast(device.type, torch.bfloat16)
@@ -57,6 +56,30 @@ def follow(average: nn.Module, model: nn.Module, step: int, decay: float) -> Non
             ours.lerp_(theirs, 1 - decay)
         else:
             ours.copy_(theirs)
+
+
+@contextmanager
+def interruptions() -> Iterator[list[int]]:
+    """A list that a first SIGINT or SIGTERM fills, so that a step ends before the loop does; a second one ends at once.
+
+    Only the main thread can do so; in others, signals act as they did.
+    """
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+
+    def note(number: int, _: object) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Batches(Dataset):
@@ -84,7 +107,7 @@ def batches(draw: Callable[[int], Any] | None, steps: range, device: torch.devic
 def fit(
     model: nn.Module,
     losses: Callable[[Any], dict[str, Tensor]],
-    config: TrainingConfig,
+    config: Optimization,
     output: Path,
     *,
     resume: bool,
@@ -93,25 +116,29 @@ def fit(
 ) -> nn.Module:
     """Minimise the sum of the loss terms; returns the EMA copy of `model`, in eval mode.
 
-    State goes to `output/state.pt` every two minutes and at the end; the log to `output/log.jsonl`.
+    State goes to `output/state.pt` every two minutes, at the end, and when SIGINT or SIGTERM interrupts, which ends in
+    KeyboardInterrupt after the step; the log goes to `output/log.jsonl`. Raises InputError for another model's state.
     """
     output.mkdir(parents=True, exist_ok=True)
     model.to(device).train()
     average = copy.deepcopy(model)
-    decay = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-    plain = [
-        p for p in model.parameters() if p.requires_grad and p.ndim < 2
-    ]  # biases, norms and temperatures are not decayed
+    trained = [p for p in model.parameters() if p.requires_grad]
+    decay = [p for p in trained if p.ndim >= 2]
+    plain = [p for p in trained if p.ndim < 2]  # biases, norms and temperatures are not decayed
     groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=device.type == "cuda")
     state_file = output / "state.pt"
     start = 0
     if resume and state_file.is_file():
-        state = torch.load(state_file, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        start = state["step"]
+        try:
+            state = torch.load(state_file, map_location=device, weights_only=True)
+            model.load_state_dict(state["model"])
+            average.load_state_dict(state["average"])
+            optimizer.load_state_dict(state["optimizer"])
+            start = int(state["step"])
+        except STATE_ERRORS as error:
+            reason = " ".join(str(error).split())[:160]
+            raise InputError(f"cannot go on from {state_file} ({reason}); start again without --resume") from error
 
     def save(step: int) -> None:
         parts = {"model": model, "average": average, "optimizer": optimizer}
@@ -122,7 +149,7 @@ def fit(
     saved = time.monotonic()
     steps = range(start, config.steps)
     bar = tqdm(batches(draw, steps, device), output.name, initial=start, total=config.steps, mininterval=5.0)
-    with (output / "log.jsonl").open("a") as log:
+    with interruptions() as interrupted, (output / "log.jsonl").open("a") as log:
         for step, batch in zip(steps, bar):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, config)
@@ -141,8 +168,10 @@ def fit(
                 log.write(json.dumps({"step": step + 1, **{k: round(v, 5) for k, v in read.items()}}) + "\n")
                 log.flush()
                 bar.set_postfix({k: f"{v:.3f}" for k, v in read.items()}, refresh=False)
-            if time.monotonic() - saved > SAVE_EVERY_S:
+            if interrupted or time.monotonic() - saved > SAVE_EVERY_S:
                 save(step + 1)
                 saved = time.monotonic()
+            if interrupted:
+                raise KeyboardInterrupt
     save(max(start, config.steps))
     return average.eval()

@@ -7,9 +7,9 @@ front of a random microphone. Nothing here claims to replace recordings where th
 import numpy as np
 
 from audio2shape_core.audio import SAMPLE_RATE
-from audio2shape_core.data.sound_bank import add_noise, reverberate
 from audio2shape_core.errors import InputError
 from audio2shape_core.synthetic.sounds import animals, instruments, machines, things
+from audio2shape_core.synthetic.sounds.effects import add_noise, reverberate
 from audio2shape_core.synthetic.sounds.fluidsynth import fluidsynth_available, fluidsynth_labels, play_fluidsynth
 
 MODELS = (

@@ -1,0 +1,131 @@
+"""The evaluations by name: what each measures, where its function is, and which options act on it.
+
+The command line is built from this table, so nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """function: "module.function" below `audio2shape_core.evaluation`, of one `Task`; what: what it measures; options:
+    those of weights, device, picture, ablations, made and robustness that act on it; picture: what is drawn."""
+
+    function: str
+    what: str
+    options: tuple[str, ...]
+    picture: str = ""
+
+
+EVALUATIONS = {
+    "retrieval": Evaluation(
+        "retrieval.evaluate_retrieval",
+        "class retrieval in the joint space, calibration, unknown sounds (Table I)",
+        ("weights", "device", "picture", "made", "robustness"),
+        "the confusion matrix",
+    ),
+    "reconstruction": Evaluation(
+        "reconstruction.evaluate_reconstruction",
+        "shapes through the autoencoder (Table II)",
+        ("weights", "device", "picture", "made", "ablations"),
+        "interpolations between shapes",
+    ),
+    "generation": Evaluation(
+        "generation.evaluate_generation",
+        "generated shapes against sounds and real shapes (Tables III, IV)",
+        ("weights", "device", "picture", "made", "ablations"),
+        "a contact sheet",
+    ),
+    "refinement": Evaluation(
+        "refinement.evaluate_refinement",
+        "what an image does for a coarse cloud whose truth is known",
+        ("device", "picture", "made"),
+        "refined photographs",
+    ),
+    "headings": Evaluation("headings.evaluate_headings", "whether the real shapes of a class face one way", ()),
+    "sweep": Evaluation(
+        "sweep.evaluate_sweep",
+        "what guidance and the number of steps buy",
+        ("weights", "device", "picture", "made"),
+        "curves",
+    ),
+    "tables": Evaluation(
+        "tables.evaluate_tables",
+        "Tables I to IV, the paper's figures beside ours",
+        ("weights", "device", "made", "ablations", "robustness"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much the evaluations sample. Smaller sizes take less time and say less."""
+
+    gallery: int = 5  # shapes a class at least, in retrieval
+    reconstructed: tuple[int, int] = (4, 12)  # shapes a class at least and at most
+    emd_points: int = 1024  # of reconstructions: exact matching is cubic
+    sets: int = 16  # samples and references a class, where sets are compared
+    set_points: tuple[int, int] = (512, 256)  # there: for the Chamfer distance, and for EMD
+    iterations: int = 200  # of refinement
+    side: int = 128  # pixels of its images
+    harder: int = 12  # shapes on which harder circumstances are tried
+    swept: int = 6  # recordings and references a class, in the sweep
+    guidance: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.5, 6.0)
+    guided_shares: tuple[float, ...] = (0.3, 0.5, 0.7, 0.85, 1.0)
+    steps: tuple[int, ...] = (5, 10, 20, 40)
+    sampler_steps: int = 40  # where samplers are compared: DDIM and DDPM need more than the default
+
+
+def evaluate(
+    name: str,
+    data: Path,
+    split: str,
+    *,
+    weights: Path | None = None,
+    device: str = "auto",
+    picture: Path | None = None,
+    ablations: dict[str, Path] | None = None,
+    made: bool = True,
+    robustness: bool = True,
+    sizes: Sizes | None = None,
+) -> dict:
+    """Run an evaluation and print its tables; returns plain data, None where there is no number.
+
+    made: False leaves out what would be made where the set lacks it. The result's `made` counts what was.
+    robustness: False leaves out the slow part of retrieval. Raises InputError for a bad set, checkpoint or device.
+    """
+    from audio2shape_core.checkpoint import WEIGHTS
+    from audio2shape_core.data.completion import Completion
+    from audio2shape_core.evaluation.task import Task
+    from audio2shape_core.pipeline import choose_device
+
+    task = Task(
+        data=data,
+        split=split,
+        weights=weights or WEIGHTS,
+        device=choose_device(device),
+        picture=picture,
+        ablations=ablations or {},
+        completion=Completion(allowed=made),
+        robustness=robustness,
+        sizes=sizes or Sizes(),
+    )
+    module, _, function = EVALUATIONS[name].function.partition(".")
+    result = getattr(import_module(f"audio2shape_core.evaluation.{module}"), function)(task)
+    counts = ", ".join(f"{count} {kind}" for kind, count in task.completion.made.items())
+    print(f"made where the set has none or too few: {counts}")
+    return without_nan({**result, "made": task.completion.made})
+
+
+def without_nan(value: object) -> object:
+    """Results in which None stands for every number that is none: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
