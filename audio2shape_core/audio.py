@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import soundfile
-from scipy.signal import resample_poly
 
 from audio2shape_core.errors import InputError
 
@@ -104,6 +103,8 @@ def resample(waveform: np.ndarray, rate: int, target: int) -> np.ndarray:
     waveform = np.asarray(waveform, np.float32)
     if rate == target or not len(waveform):
         return waveform
+    from scipy.signal import resample_poly  # takes half a second to import
+
     common = math.gcd(int(rate), int(target))
     return resample_poly(waveform, target // common, rate // common).astype(np.float32, copy=False)
 

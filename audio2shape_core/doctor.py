@@ -62,8 +62,25 @@ def unusable(names: tuple[str, ...]) -> Iterator[Finding]:
             yield Finding("mend", name, f"{error}: {remedy(error)}")
 
 
-def examine(weights: str | None, device: str) -> Iterator[Finding]:
-    """Look at Python, packages, device, weights and memory, in that order."""
+def check_weights(weights: str | None, device: str, *, load: bool) -> str:
+    """What was seen of the weights: their files are read and checked, and with `load` the model is built from them.
+
+    Raises InputError where they or the device cannot be used.
+    """
+    from audio2shape_core import checkpoint
+    from audio2shape_core.pipeline import AudioToShape, choose_device
+
+    if load:
+        model = AudioToShape.load(weights, device=device)
+        return f"sha256 {model.weights_sha256[:16]}, loaded on {model.device}"
+    folder, chosen = Path(weights).expanduser() if weights else checkpoint.WEIGHTS, choose_device(device)
+    for kind in ("alignment", "autoencoder", "denoiser"):
+        checkpoint.load(folder / f"{kind}.safetensors", kind)
+    return f"whole in {folder}, for {chosen}; --load loads them"
+
+
+def examine(weights: str | None, device: str, *, load: bool = True) -> Iterator[Finding]:
+    """Look at Python, packages, device, weights and memory, in that order; with `load`, load the model as well."""
     yield Finding("ok", "python", f"{platform.python_version()} at {sys.executable}")
     missing = list(unusable(NEEDED))
     yield from missing
@@ -81,11 +98,8 @@ def examine(weights: str | None, device: str) -> Iterator[Finding]:
         yield Finding("ok", "device", torch.cuda.get_device_name())
         if shutil.which("nvcc") is None:
             yield Finding("note", "nvcc", "gsplat compiles its kernels at first use and needs the CUDA toolkit's nvcc")
-    from audio2shape_core.pipeline import AudioToShape
-
     try:
-        model = AudioToShape.load(weights, device=device)
-        yield Finding("ok", "weights", f"sha256 {model.weights_sha256[:16]}, loaded on {model.device}")
+        yield Finding("ok", "weights", check_weights(weights, device, load=load))
     except InputError as error:
         yield Finding("mend", "weights", str(error))
     free_gb = int(os.sysconf("SC_AVPHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE") / 2**30

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from audio2shape_core import settings as core
+from audio2shape_core.errors import InputError
+
+TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 @dataclass(frozen=True)
 class Parameter:
     """One parameter. `low` and `high` are inclusive; `choices` lists the only values allowed; `fixed` ones are read
-    when the node is configured and cannot change before it is cleaned up."""
+    when the node is configured and cannot change before it is cleaned up; `needed` ones must not be empty."""
 
     name: str
     default: Any
@@ -25,14 +34,28 @@ class Parameter:
     high: float | None = None
     choices: tuple[str, ...] = ()
     fixed: bool = False
+    needed: bool = False
 
     def problem(self, value: Any) -> str:
         """Why `value` cannot be used, in one line; empty if it can."""
+        if type(value) is not type(self.default):
+            return f"{self.name}: {value!r}, expected {TYPES[type(self.default)]}"
         if self.choices and value not in self.choices:
             return f"{self.name}: {value!r}, expected one of {', '.join(self.choices)}"
         if self.low is not None and not (math.isfinite(value) and self.low <= value <= self.high):
             return f"{self.name}: {value}, expected {self.low} to {self.high}"
+        if self.needed and not value.strip():
+            return f"{self.name} is empty, expected {TYPES[str]}"
         return ""
+
+
+def of_a_run(name: str, parcel: type, setting: str, **changes: Any) -> Parameter:
+    """The parameter for a setting of audio2shape_core.settings. 0 stands for None, the checkpoint's own."""
+    limits, default = core.limits_of(parcel)[setting], core.default_of(parcel, setting)
+    kind, low = (int if limits.whole else float), changes.get("low", 0 if default is None else limits.low)
+    text = limits.description + (" 0: the default." if default is None and not low else "")
+    values = {"default": kind(default or 0), "low": kind(low), "high": kind(limits.high), "description": text}
+    return Parameter(name, **{**values, **changes})
 
 
 P = Parameter
@@ -69,6 +92,13 @@ TABLE: tuple[Parameter, ...] = (
     ),
     P("audio.channel", -1, "Channel to listen to, from 0; -1 averages all of them.", -1, 63),
     P("audio.window_s", 4.0, "Seconds of sound a shape is made from.", 0.5, 10.0),
+    P(
+        "audio.max_age_s",
+        3.0,
+        "Services and actions refuse live sound when the newest arrived longer ago, seconds.",
+        0.1,
+        3600.0,
+    ),
     P("audio.min_rms_dbfs", -50.0, "Quieter windows are silence and make no shape, dBFS.", -120.0, 0.0),
     P(
         "trigger.mode",
@@ -77,7 +107,13 @@ TABLE: tuple[Parameter, ...] = (
         "sound) or on_demand (services and actions only).",
         choices=("continuous", "onset", "on_demand"),
     ),
-    P("trigger.period_s", 2.0, "Least seconds between two shapes of the modes continuous and onset.", 0.1, 3600.0),
+    P(
+        "trigger.period_s",
+        2.0,
+        "Least seconds between two shapes of the modes continuous and onset, whatever the stamps of the sound say.",
+        0.1,
+        3600.0,
+    ),
     P(
         "trigger.listen_s",
         1.5,
@@ -87,17 +123,22 @@ TABLE: tuple[Parameter, ...] = (
         10.0,
     ),
     P("trigger.onset_db", 12.0, "Rise above the background that counts as an onset, dB.", 3.0, 60.0),
-    P(
+    of_a_run(
         "trigger.min_confidence",
-        0.3,
-        "Sounds whose confidence (as in ~/shape) is lower are unknown and make no shape "
-        "on their own; services and actions always do.",
-        0.0,
-        1.0,
+        core.Listening,
+        "min_confidence",
+        description="Sounds whose confidence (as in ~/shape) is lower are unknown and make no shape on their own; "
+        "services and actions make one and say so.",
     ),
-    P("diffusion.steps", 0, "Denoising steps; 0: the checkpoint's own.", 0, 1000),
-    P("diffusion.guidance", -1.0, "Classifier-free guidance scale; -1: the checkpoint's own.", -1.0, 20.0),
-    P("diffusion.seed", 0, "Seed of every shape; -1 draws a new one each time.", -1, 2**31 - 1),
+    of_a_run("diffusion.steps", core.Sampling, "steps"),
+    of_a_run("diffusion.guidance", core.Sampling, "guidance"),
+    of_a_run(
+        "diffusion.seed",
+        core.Sampling,
+        "seed",
+        low=-1,
+        description="Seed of every shape; -1 draws a new one each time.",
+    ),
     P(
         "preview.steps",
         5,
@@ -106,11 +147,11 @@ TABLE: tuple[Parameter, ...] = (
         0,
         1000,
     ),
-    P("shape.num_points", 2048, "Points of the cloud before refinement.", 256, 262144),
+    of_a_run("shape.num_points", core.Sampling, "num_points"),
     P("shape.size_m", 0.0, "Longest extent of the shape in metres; 0: the usual size of what was heard.", 0.0, 100.0),
     P("refine.enabled", True, "Fit the shape to the camera image when there is one."),
-    P("refine.iterations", 200, "Gaussian optimisation steps; 0 is the same as refine.enabled: false.", 0, 5000),
-    P("refine.time_budget_s", 5.0, "Refinement stops after this many seconds with what it has.", 0.1, 600.0),
+    of_a_run("refine.iterations", core.Refining, "iterations"),
+    of_a_run("refine.time_budget_s", core.Refining, "time_budget_s", default=5.0, low=0.1),
     P(
         "camera.transport",
         "raw",
@@ -131,8 +172,16 @@ TABLE: tuple[Parameter, ...] = (
         0.0,
         3600.0,
     ),
-    P("output.frame_id", "", "Frame of the cloud; empty: the camera's optical frame, or audio2shape without a camera."),
-    P("output.tf", False, "Broadcast a transform from the output frame to the shape (needs tf2_ros)."),
+    P(
+        "output.frame_id",
+        "",
+        "Frame of the cloud; empty: the camera's optical frame, or without a camera the node's full name.",
+    ),
+    P(
+        "output.tf",
+        False,
+        "Broadcast a transform from the output frame to the shape, where its place is not assumed (needs tf2_ros).",
+    ),
     P("latency.budget_ms", 10000.0, "Diagnostics warn when sound to cloud takes longer, milliseconds.", 1.0, 600000.0),
     P(
         "goal_policy",
@@ -141,7 +190,7 @@ TABLE: tuple[Parameter, ...] = (
         "waits in a queue of at most 8 (what it is about is the sound at its acceptance).",
         choices=("reject", "preempt", "queue"),
     ),
-    P("export_dir", "~/audio2shape", "The only folder ~/save_shape writes to."),
+    P("export_dir", "~/audio2shape", "The only folder ~/save_shape writes to.", fixed=True, needed=True),
     P("diagnostics.period_s", 1.0, "Seconds between two messages on /diagnostics.", 0.1, 60.0, fixed=True),
 )
 BY_NAME: Mapping[str, Parameter] = {p.name: p for p in TABLE}
@@ -159,6 +208,22 @@ class Settings:
     def update(self, changes: Mapping[str, Any]) -> None:
         self._values = {**self._values, **changes}
 
+    def of_a_run(self, *, seed: int, steps: int = 0, num_points: int = 0) -> core.Settings:
+        """The parcel for AudioToShape.generate. What is 0 here is as the parameters say.
+
+        Raises InputError for values out of range.
+        """
+        return core.Settings(
+            listening=core.Listening(self["trigger.min_confidence"]),
+            sampling=core.Sampling(
+                seed=seed,
+                steps=steps or self["diffusion.steps"] or None,
+                guidance=self["diffusion.guidance"] or None,
+                num_points=num_points or self["shape.num_points"],
+            ),
+            refining=core.Refining(self["refine.iterations"], self["refine.time_budget_s"] or None),
+        )
+
 
 def first_problem(changes: Iterable[tuple[str, Any]], *, configured: bool) -> str:
     """Why these changes cannot be made together, in one line; empty if they can."""
@@ -173,22 +238,44 @@ def first_problem(changes: Iterable[tuple[str, Any]], *, configured: bool) -> st
     return ""
 
 
-def declare(node) -> Settings:
-    """Declare every parameter on an rclpy node, with description and range. A value out of range stops the node here,
-    by rclpy's own exception, which names parameter and range."""
-    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+def declare(node: Node) -> Settings:
+    """Declare every parameter on a node that was made with automatically_declare_parameters_from_overrides.
 
+    An integer is taken where a number is expected. Names that nobody reads are logged.
+    Raises InputError, in one line, for a value of another type or out of range.
+    """
+    given = {name: found.value for name, found in node.get_parameters_by_prefix("").items() if name in BY_NAME}
+    for name in node.get_parameters_by_prefix(""):
+        if name in BY_NAME or name.startswith("qos_overrides."):
+            node.undeclare_parameter(name)
+        elif name not in ("use_sim_time", "start_type_description_service"):
+            node.get_logger().warning(f"parameter {name} is none of this node's: it is not used")
     values = {}
     for p in TABLE:
-        descriptor = ParameterDescriptor(description=p.description)
-        if p.choices:
-            descriptor.additional_constraints = "one of " + ", ".join(p.choices)
-        if p.low is not None and isinstance(p.default, float):
-            descriptor.floating_point_range = [FloatingPointRange(from_value=float(p.low), to_value=float(p.high))]
-        elif p.low is not None:
-            descriptor.integer_range = [IntegerRange(from_value=int(p.low), to_value=int(p.high), step=1)]
-        values[p.name] = node.declare_parameter(p.name, p.default, descriptor).value
+        value = given.get(p.name, p.default)
+        if type(p.default) is float and type(value) is int:
+            value = float(value)
+        if problem := p.problem(value):
+            raise InputError(problem)
+        values[p.name] = node.declare_parameter(p.name, value, descriptor(p), ignore_override=True).value
     return Settings(values)
+
+
+def descriptor(p: Parameter) -> ParameterDescriptor:
+    made = ParameterDescriptor(description=p.description)
+    if p.choices:
+        made.additional_constraints = "one of " + ", ".join(p.choices)
+    if p.low is not None and isinstance(p.default, float):
+        made.floating_point_range = [FloatingPointRange(from_value=p.low, to_value=p.high)]
+    elif p.low is not None:
+        made.integer_range = [IntegerRange(from_value=p.low, to_value=p.high, step=1)]
+    return made
+
+
+def files_of(arguments: Sequence[str]) -> str:
+    """The parameter files on a command line, in words: where a wrong value may come from."""
+    files = [path for flag, path in zip(arguments, arguments[1:]) if flag == "--params-file"]
+    return f" (given in {' or '.join(map(str, map(Path, files)))})" if files else ""
 
 
 def to_yaml() -> str:

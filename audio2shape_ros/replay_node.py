@@ -12,14 +12,14 @@ from __future__ import annotations
 import array
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.executors import ExternalShutdownException
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
@@ -27,10 +27,10 @@ from std_msgs.msg import Header
 from audio2shape_core.audio import SAMPLE_RATE, load_audio
 from audio2shape_core.camera import Camera
 from audio2shape_core.errors import InputError
-from audio2shape_ros.audio.types import TYPES, message_type
+from audio2shape_ros.audio.publishers import TYPES, message_type
 from audio2shape_ros.camera.images import rgb_to_image
+from audio2shape_ros.ros import LATCHED, RCLError
 
-RCLError = rclpy_implementation.RCLError
 LATEST_NS = 3 * 10**9  # later than this, the sound begins anew where the clock is
 QUEUE = 200  # messages that may be under way after a pause
 PARAMETERS = {
@@ -49,12 +49,13 @@ PARAMETERS = {
 class ReplayNode(Node):
     """Raises InputError where a file cannot be used or the message type is not installed."""
 
-    def __init__(self, **options) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__("replay", **options)
         for name, (default, description) in PARAMETERS.items():
             self.declare_parameter(name, default, ParameterDescriptor(description=description))
         self._kind = self._value("type")
-        if self._kind not in TYPES or message_type(self._kind) is None:
+        self._message: Any = message_type(self._kind) if self._kind in TYPES else None
+        if self._message is None:
             known = ", ".join(kind for kind in TYPES if message_type(kind))
             raise InputError(f"type {self._kind!r} is not in the installed audio_common_msgs; expected one of {known}")
         if self._value("audio"):
@@ -62,7 +63,7 @@ class ReplayNode(Node):
         if self._value("image"):
             self._open_camera(Path(self._value("image")))
 
-    def _value(self, name: str):
+    def _value(self, name: str) -> Any:
         return self.get_parameter(name).value
 
     def _open_audio(self, sound: np.ndarray) -> None:
@@ -73,12 +74,11 @@ class ReplayNode(Node):
         portaudio = self._kind == "audio_stamped"
         reliability = ReliabilityPolicy.BEST_EFFORT if portaudio else ReliabilityPolicy.RELIABLE
         qos = QoSProfile(depth=QUEUE, reliability=reliability)
-        self._audio = self.create_publisher(message_type(self._kind), "audio", qos)
+        self._audio = self.create_publisher(self._message, "audio", qos)
         if not portaudio:
             from audio_common_msgs.msg import AudioInfo
 
-            latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-            self._info = self.create_publisher(AudioInfo, "audio_info", latched)
+            self._info = self.create_publisher(AudioInfo, "audio_info", LATCHED)
             told = AudioInfo(channels=1, sample_rate=SAMPLE_RATE, sample_format="S16LE", coding_format="wave")
             self._info.publish(told)
         self.create_timer(self._value("chunk_ms") / 1000, self._play)
@@ -92,19 +92,19 @@ class ReplayNode(Node):
         if self._due_ns is None or abs(now - self._due_ns) > LATEST_NS:
             self._due_ns = now
         while self._due_ns <= now:
-            self._send(size)
+            self._send(size, self._due_ns)
             self._due_ns += size * 10**9 // SAMPLE_RATE
 
-    def _send(self, size: int) -> None:
-        """Send the next `size` samples, of which the first sounds at self._due_ns."""
+    def _send(self, size: int, due_ns: int) -> None:
+        """Send the next `size` samples, of which the first sounds at `due_ns`, node clock."""
         chunk = self._pcm[self._position : self._position + size]
         self._position += size
         if len(chunk) < size:
             chunk = np.concatenate([chunk, np.zeros(size - len(chunk), "<i2")])
             if self._value("loop"):
                 self._position = 0
-        header = Header(stamp=Time(nanoseconds=self._due_ns).to_msg())
-        message = message_type(self._kind)()
+        header = Header(stamp=Time(nanoseconds=due_ns).to_msg())
+        message = self._message()
         if self._kind == "audio_stamped":
             message.header = header
             message.audio.info.format, message.audio.info.channels = 8, 1

@@ -38,19 +38,14 @@ def run_node(report: str, arguments: list[str]) -> None:
     from audio2shape_ros.outputs import outputs
 
     times: dict[str, list] = {"audio": [], "publish": []}
-    guard, publish = audio_input.AudioInput._guard, outputs.Outputs.publish
+    on_message, publish = audio_input.AudioInput._on_message, outputs.Outputs.publish
 
-    def timed_guard(self, handle):
-        inner = guard(self, handle)
-
-        def callback(message):
-            began, wall, cpu = time.time(), time.perf_counter(), time.thread_time()
-            inner(message)
-            wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
-            stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
-            times["audio"].append((began, 1000 * wall, 1000 * cpu, 1000 * (began - stamp)))
-
-        return callback
+    def timed_message(self, kind, message):
+        began, wall, cpu = time.time(), time.perf_counter(), time.thread_time()
+        on_message(self, kind, message)
+        wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
+        stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+        times["audio"].append((began, 1000 * wall, 1000 * cpu, 1000 * (began - stamp)))
 
     def timed_publish(self, *given):
         wall, cpu = time.perf_counter(), time.thread_time()
@@ -59,7 +54,7 @@ def run_node(report: str, arguments: list[str]) -> None:
         times["publish"].append((result[0].cloud.width, 1000 * wall, 1000 * cpu))
         return result
 
-    audio_input.AudioInput._guard, outputs.Outputs.publish = timed_guard, timed_publish
+    audio_input.AudioInput._on_message, outputs.Outputs.publish = timed_message, timed_publish
     atexit.register(lambda: Path(report).write_text(json.dumps(times)))
     shape_node.main(["shape_node", *arguments])
 

@@ -21,8 +21,10 @@ class NearestSound(Node):
         if not shape.labels or shape.confidence < 0.5:
             return  # cleared, or not sure enough to act on
         p = shape.pose.position
-        metric = shape.scale_source == ShapeHypothesis.SCALE_DEPTH  # else the distance is the label's usual one
+        metric = shape.scale_source == ShapeHypothesis.SCALE_DEPTH  # else the distance follows the label's usual size
         where = f"{'' if metric else 'about '}{math.hypot(p.x, p.y, p.z):.1f} m away in {shape.header.frame_id}"
+        if shape.pose_source == ShapeHypothesis.POSE_ASSUMED:  # no camera showed it: the cloud stands just anywhere
+            where = "direction unknown"
         self.get_logger().info(f"{shape.labels[0]} ({shape.confidence:.0%}), {where}")
 
 

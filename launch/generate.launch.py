@@ -74,6 +74,8 @@ def rviz(context):
     if not IfCondition(LaunchConfiguration("rviz")).evaluate(context):
         return []
     camera_frame, frame = (LaunchConfiguration(name).perform(context) for name in ("camera_frame", "frame_id"))
+    namespace = LaunchConfiguration("namespace").perform(context).strip("/")
+    own_frame = f"{namespace}/audio2shape".strip("/")  # the node's full name
     facing = ["--z", "2", "--qx", "0.5", "--qy", "0.5", "--qz", "-0.5", "--qw", "0.5"]  # x to the camera, z up
     return [
         Node(
@@ -88,7 +90,7 @@ def rviz(context):
             package="tf2_ros",
             executable="static_transform_publisher",
             name="without_camera",
-            arguments=[*facing, "--frame-id", camera_frame, "--child-frame-id", "audio2shape"],
+            arguments=[*facing, "--frame-id", camera_frame, "--child-frame-id", own_frame],
         ),
     ]
 

@@ -108,7 +108,7 @@ def main() -> int:
     if arguments.weights:
         options["weights_dir"] = Path(arguments.weights).resolve()
     rclpy.init()
-    children = [start("shape_node", **options), start("replay_node", **files)]
+    children = [start("node", **options), start("replay_node", **files)]
     try:
         message, received = receive(children, refined=bool(arguments.image))
     finally:

@@ -1,4 +1,4 @@
-"""The microphone: whichever audio_common_msgs there is, whatever it sends, into a ring of recent samples."""
+"""The microphone: whatever it sends, into a ring of recent samples on the node's clock."""
 
 from __future__ import annotations
 
@@ -10,65 +10,64 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from rclpy.impl.implementation_singleton import rclpy_implementation
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from audio2shape_core.audio import AudioRing, Window, rms_dbfs
 from audio2shape_core.errors import InputError
-from audio2shape_ros.audio.formats import PCM_CODINGS, PcmFormat, PcmStream, decode_portaudio, mix_down
-from audio2shape_ros.audio.lost_messages import Losses
-from audio2shape_ros.audio.mp3 import Mp3Stream, looks_like_mp3
-from audio2shape_ros.audio.types import TYPES, message_type, ros_drivers_family
-from audio2shape_ros.outputs.conversions import seconds
+from audio2shape_ros.audio.decoder import Decoder, Sound
+from audio2shape_ros.audio.publishers import Publishers, ros_drivers_family
+from audio2shape_ros.audio.stamps import Losses, SoundClock
+from audio2shape_ros.diagnostics import ERROR, OK, WARN, Report
+from audio2shape_ros.errors import NoAudio
 from audio2shape_ros.parameters import Settings
+from audio2shape_ros.ros import LATCHED, STEADY
 
-RCLError = rclpy_implementation.RCLError
+FOLLOW_S = 0.5  # between two looks at the publishers
 RING_S = 12.0  # longer than the longest window
 GAP_S = 0.25  # beyond the jitter of any stamps: sound was lost
 JUMP_S = 1.0  # the stream went elsewhere, for instance a bag that started again
-QUEUE = 1200  # messages: the ring at 100 Hz, so that a pause of the node loses none that the sender still has
-MP3_SUSPICIONS = 3  # messages in a row that start like MP3; PCM does so by chance now and then
 CLIPPED = 0.01  # share of a message's samples at the very top of the scale, beyond which it was clipped
 RATE_OVER_S = 5.0  # time over which the samples that arrive are counted,
 SETTLE_S = 1.0  # beginning so long after an interruption, when what was held up has come
 SILENT_DBFS = -100.0  # below the noise of any microphone that is on
-MP3_CODINGS = ("mp3", "mpeg")
+QUIET_S = 3.0  # without a message this long, the microphone is off; how long an odd one is talked about
+RATE_OFF = 0.06  # by which the sound that arrives may differ from what its format says: less than 44.1 to 48 kHz
+NEVER = float("-inf")
 
 
 @dataclass
 class AudioStatus:
-    """What diagnostics tell about the input."""
+    """What diagnostics say about the input. Times are time.monotonic()."""
 
-    kind: str = ""
-    reliability: str = ""
-    format: str = ""
-    stamp_source: str = ""
     messages: int = 0
     sample_rate: int = 0  # Hz, as the format says
     gaps: int = 0
     clipped: int = 0
     level_dbfs: float = -120.0
-    last_message: float = 0.0  # time.monotonic() of the latest; so are the next three
-    last_gap: float = float("-inf")
-    last_clip: float = float("-inf")
-    last_sound: float = 0.0  # that was not digital silence
+    last_message: float = NEVER
+    last_understood: float = NEVER
+    last_gap: float = NEVER
+    last_clip: float = NEVER
+    last_sound: float = NEVER  # that was not digital silence
+    last_error: float = NEVER
     error: str = ""
-    coding: str = field(default="", repr=False)  # as audio_info tells it
-    arrivals: deque[tuple[float, int]] = field(default_factory=deque, repr=False)  # of RATE_OVER_S
-    settled: float = field(default=float("-inf"), repr=False)  # when they may be counted from
+    _arrivals: deque[tuple[float, int]] = field(default_factory=deque, repr=False)  # of RATE_OVER_S
+    _settled: float = field(default=NEVER, repr=False)  # when they may be counted from
 
     def heard(self, mono: np.ndarray, rate: int, end: float, *, lost: bool, interrupted: bool) -> None:
         """Note the (S,) samples of a message that was understood; `end`: when the last of them sounded."""
         now = time.monotonic()
         if rate != self.sample_rate or interrupted:
-            self.arrivals.clear()
-            self.settled = end + SETTLE_S
+            self._arrivals.clear()
+            self._settled = end + SETTLE_S
             self.last_sound = now  # what has only begun is not silent yet
-        if end >= self.settled:
-            self.arrivals.append((end, len(mono)))
-        while len(self.arrivals) > 1 and end - self.arrivals[1][0] >= RATE_OVER_S:
-            self.arrivals.popleft()
-        self.sample_rate, self.error = rate, ""
+        if end >= self._settled:
+            self._arrivals.append((end, len(mono)))
+        while len(self._arrivals) > 1 and end - self._arrivals[1][0] >= RATE_OVER_S:
+            self._arrivals.popleft()
+        self.sample_rate, self.error, self.last_understood = rate, "", now
         if np.count_nonzero(np.abs(mono) >= 0.999) > CLIPPED * len(mono):
             self.clipped, self.last_clip = self.clipped + 1, now
         self.level_dbfs = rms_dbfs(mono)
@@ -77,222 +76,160 @@ class AudioStatus:
         if lost:
             self.gaps, self.last_gap = self.gaps + 1, now
 
+    def problem(self) -> str:
+        """Why the latest messages were refused; empty where they were not, or none arrives any more."""
+        return self.error if time.monotonic() - self.last_error < QUIET_S else ""
+
     def measured_rate(self) -> float | None:
-        """Samples a second that really arrive, None before that can be told."""
-        rows = list(self.arrivals)
+        """Samples a second that really arrive, None before that is known."""
+        rows = list(self._arrivals)
         spent = rows[-1][0] - rows[0][0] if rows else 0.0
         return sum(count for _, count in rows[1:]) / spent if spent >= RATE_OVER_S else None
 
 
 class AudioInput:
-    """Subscribes to `audio` and `audio_info` as their publishers require, and keeps the most recent sound.
+    """Listens to `audio` and `audio_info`, and keeps the most recent sound.
 
     `on_sound(samples, rate, end)` is called for every message: mono float32, Hz, seconds of the node's clock.
     """
 
-    def __init__(self, node, settings: Settings, group, on_sound: Callable[[np.ndarray, int, float], None]) -> None:
-        self._node, self._settings, self._group, self._on_sound = node, settings, group, on_sound
+    def __init__(
+        self, node: Node, settings: Settings, group: CallbackGroup, on_sound: Callable[[np.ndarray, int, float], None]
+    ) -> None:
+        self._node, self._settings, self._on_sound = node, settings, on_sound
         self._lock = threading.Lock()
-        self._subscription = None
-        self._subscribed: tuple[str, bool] | None = None
-        self._stream: PcmStream | Mp3Stream | None = None
-        self._batch_start: float | None = None  # of the first message that waits to be decoded
-        self._suspicions = 0
-        self._losses = Losses()
-        self._closed = False
-        self._publishers: set[bytes] = set()  # their endpoints' ids
-        self.ring: AudioRing | None = None
-        self.status = AudioStatus()
+        self._decoder, self._losses = Decoder(settings), Losses()
+        self._ring: AudioRing | None = None
+        self.clock, self.status = SoundClock(), AudioStatus()
+        self.publishers = Publishers(node, settings, group, self._on_message, self._on_new_publisher, self._complain)
         self._infos = []
         if ros_drivers_family():
             from audio_common_msgs.msg import AudioInfo
 
-            for durability in (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE):
-                qos = QoSProfile(depth=1, durability=durability, reliability=ReliabilityPolicy.BEST_EFFORT)
-                if durability is DurabilityPolicy.TRANSIENT_LOCAL:
-                    qos.reliability = ReliabilityPolicy.RELIABLE
+            for qos in (LATCHED, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)):
                 info = node.create_subscription(AudioInfo, "audio_info", self._on_info, qos, callback_group=group)
                 self._infos.append(info)
-        self._info: PcmFormat | None = None
-        self._refused_info = ""  # why the newest audio_info cannot be used
-        self._timer = node.create_timer(0.5, self._follow_publishers, callback_group=group)
-        self._follow_publishers()
+        self._timer = node.create_timer(FOLLOW_S, self._follow, callback_group=group, clock=STEADY)
+        self._follow()
 
     def close(self) -> None:
-        self._closed = True
         self._node.destroy_timer(self._timer)
-        for subscription in [*self._infos, self._subscription]:
-            if subscription is not None:
-                self._node.destroy_subscription(subscription)
-        self._infos, self._subscription = [], None
+        self.publishers.close()
+        for subscription in self._infos:
+            self._node.destroy_subscription(subscription)
+        self._infos = []
 
-    def window(self, seconds: float) -> tuple[Window, int] | None:
-        """The newest sound with its times on the node's clock, and its sample rate; None before any arrived."""
-        ring = self.ring
-        if ring is None or not len(ring):
-            return None
-        return ring.last(seconds), ring.sample_rate
+    def window(self, seconds: float) -> tuple[Window, int]:
+        """The newest `seconds` of sound with their times on the node's clock, and the sample rate.
 
-    def _follow_publishers(self) -> None:
-        """Subscribe with the type and reliability that the publishers of `audio` offer, again whenever that changes."""
-        wanted, asked_qos = self._settings["audio.type"], self._settings["audio.qos"]
-        topic = self._node.resolve_topic_name("audio")
-        publishers = self._node.get_publishers_info_by_topic(topic)
-        self._meet({bytes(p.endpoint_gid) for p in publishers})
-        kinds = [wanted] if wanted != "auto" else list(TYPES)
-        offered = [(k, [p for p in publishers if p.topic_type == f"audio_common_msgs/msg/{TYPES[k]}"]) for k in kinds]
-        kind, matching = next(((k, found) for k, found in offered if found), (wanted, []))
-        if kind == "auto":  # nobody publishes yet
-            if publishers:
-                self._complain(f"{topic} carries {publishers[0].topic_type}, expected a message of audio_common_msgs")
-            return
-        if not matching and self._subscription is not None:
-            return  # the publisher left; it may come back as it was
-        kind_class = message_type(kind)
-        if kind_class is None:
-            self._complain(f"the installed audio_common_msgs has no {TYPES[kind]}: build and source the one that has")
-            return
-        reliable = bool(matching) and all(p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in matching)
-        if asked_qos != "auto":
-            reliable = asked_qos == "reliable"
-        if (kind, reliable) == self._subscribed:
-            return
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = self._subscribed = None
-        policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-        on_message = {
-            "audio_data": self._on_data,
-            "audio_data_stamped": self._on_data_stamped,
-            "audio_stamped": self._on_stamped,
-        }[kind]
-        try:
-            self._subscription = self._node.create_subscription(
-                kind_class,
-                "audio",
-                self._guard(on_message),
-                QoSProfile(depth=QUEUE, reliability=policy),
-                callback_group=self._group,
-            )
-            if self._closed:  # meanwhile, in another thread
-                self._node.destroy_subscription(self._subscription)
-        except RCLError as error:  # the executor still waits on the old one, of another type; next time it does not
-            self._complain(f"cannot listen to {topic} yet: {error}")
-            return
-        self._subscribed = (kind, reliable)
-        self.status.kind, self.status.reliability = TYPES[kind], "reliable" if reliable else "best effort"
-        self._node.get_logger().info(f"listening to {topic}: {TYPES[kind]}, {self.status.reliability}")
+        Raises NoAudio before any sound was understood, and when the newest is older than audio.max_age_s.
+        """
+        ring, most = self._ring, self._settings["audio.max_age_s"]
+        age = time.monotonic() - self.status.last_understood
+        if ring is not None and len(ring) and age <= most:
+            return ring.last(seconds), ring.sample_rate
+        what = f"no sound for {age:.0f} s" if ring is not None and len(ring) else "no sound"
+        why = self.status.problem() or "start the microphone or remap audio"
+        raise NoAudio(f"{what} on {self.publishers.topic}, expected some within {most:g} s (audio.max_age_s): {why}")
 
-    def _meet(self, publishers: set[bytes]) -> None:
-        """Half a frame of a publisher that left does not belong before the next one's sound."""
+    def _follow(self) -> None:
+        self.publishers.follow(self.status.last_understood)
+
+    def _on_new_publisher(self) -> None:
         with self._lock:
-            if publishers - self._publishers and isinstance(self._stream, PcmStream):
-                self._stream.rest = b""
-            self._publishers = publishers
+            self._decoder.forget_rest()
 
-    def _guard(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _on_message(self, kind: str, message: Any) -> None:
         """A message that cannot be used is counted and explained; it never ends the node."""
-
-        def callback(message: Any) -> None:
-            with self._lock:
-                self.status.messages += 1
-                self.status.last_message = time.monotonic()
-                try:
-                    handle(message)
-                except InputError as error:
-                    self._complain(str(error))
-                except Exception as error:
-                    self._complain(f"audio message not understood: {type(error).__name__}: {error}")
-
-        return callback
+        with self._lock:
+            self.status.messages += 1
+            self.status.last_message = time.monotonic()
+            try:
+                if (sound := self._decoder.decode(kind, message)) is not None:
+                    self._keep(sound)
+            except InputError as error:
+                self._complain(str(error))
+            except Exception as error:
+                self._complain(f"audio message not understood: {type(error).__name__}: {error}")
 
     def _complain(self, problem: str) -> None:
-        self.status.error = problem
+        self.status.error, self.status.last_error = problem, time.monotonic()
         self._node.get_logger().warning(problem, throttle_duration_sec=10.0)
-
-    def _now(self) -> float:
-        return self._node.get_clock().now().nanoseconds * 1e-9
 
     def _on_info(self, message: Any) -> None:
         with self._lock:
             try:
-                self.status.coding = message.coding_format.lower()
-                told = PcmFormat(message.sample_rate, message.channels, message.sample_format or "S16LE")
-                if told != self._info:
-                    self._node.get_logger().info(f"audio_info: {told}")
-                self._info, self._refused_info = told, ""
+                told = self._decoder.learn(message)
+                self._node.get_logger().debug(f"audio_info: {told}")
             except InputError as error:
-                self._refused_info = f"audio_info: {error}"
-                self._complain(self._refused_info)
+                self._complain(str(error))
 
-    def _on_data(self, message: Any) -> None:
-        self.status.stamp_source = "receive"
-        self._bytes(message.data, None)
-
-    def _on_data_stamped(self, message: Any) -> None:
-        self.status.stamp_source = "header"
-        self._bytes(message.audio.data, seconds(message.header.stamp))
-
-    def _bytes(self, data: Any, start: float | None) -> None:
-        data = bytes(data)
-        if self._is_mp3(data):
-            if not isinstance(self._stream, Mp3Stream):
-                self._stream = Mp3Stream()
-                self.ring = None  # what the first messages left there, taken for PCM, was noise
-            self._batch_start = self._batch_start or start
-            try:
-                frames = self._stream.feed(data)
-            except InputError:
-                self._stream = None  # perhaps it is no MP3 after all
-                raise
-            if not len(frames):
-                return
-            rate, start, self._batch_start = self._stream.sample_rate, self._batch_start, None
-            self.status.format = f"MP3 x {frames.shape[1]} at {rate} Hz"
-        else:
-            if self._refused_info:  # read as something else, it would be noise
-                raise InputError(self._refused_info)
-            s = self._settings
-            told = self._info or PcmFormat(s["audio.sample_rate"], s["audio.channels"], s["audio.sample_format"])
-            if not isinstance(self._stream, PcmStream) or self._stream.format != told:
-                self._stream = PcmStream(told, self._stream.rest if isinstance(self._stream, PcmStream) else b"")
-            frames, rate = self._stream.feed(data), told.sample_rate
-            self.status.format = str(told)
-        self._frames(frames, rate, start)
-
-    def _is_mp3(self, data: bytes) -> bool:
-        """By what audio_info says, else by what the messages look like. Raises InputError for another coding."""
-        coding = self.status.coding
-        if coding in MP3_CODINGS:
-            return True
-        if coding not in PCM_CODINGS:
-            raise InputError(f"the microphone sends {coding}, expected PCM or mp3: start it with format:=wave")
-        if coding:
-            return False
-        self._suspicions = self._suspicions + 1 if looks_like_mp3(data) else 0
-        return isinstance(self._stream, Mp3Stream) or self._suspicions >= MP3_SUSPICIONS
-
-    def _on_stamped(self, message: Any) -> None:
-        self.status.stamp_source = "header"
-        frames, rate = decode_portaudio(message.audio)
-        self.status.format = f"PortAudio {message.audio.info.format} x {frames.shape[1]} at {rate} Hz"
-        self._frames(frames, rate, seconds(message.header.stamp))
-
-    def _frames(self, frames: np.ndarray, rate: int, start: float | None) -> None:
-        """Keep (S, C) samples whose first sounded at `start`; without a stamp, the last one sounded now."""
-        mono = mix_down(frames, self._settings["audio.channel"])
+    def _keep(self, sound: Sound) -> None:
+        if sound.restarted:
+            self._ring = None
+        mono, rate = sound.mono, sound.rate
         if not len(mono):
             return
-        end = self._now() if not start else start + len(mono) / rate
-        if self.ring is None or self.ring.sample_rate != rate:
-            self.ring, self._losses = AudioRing(RING_S, rate), Losses()
-        gap = self.ring.append(mono, end)
+        ring, duration = self._ring, len(mono) / rate
+        if ring is None or ring.sample_rate != rate:
+            ring = self._ring = AudioRing(RING_S, rate)
+            self._losses = Losses()
+        end = self._end_of(sound, duration)
+        gap = ring.append(mono, end)
         if abs(gap) > JUMP_S:
-            self.ring.clear()
-            self.ring.append(mono, end)
-        punctual = bool(start) and not isinstance(self._stream, Mp3Stream)  # MP3 comes in frames of its own length
-        lost = punctual and self._losses.lost(start, len(mono) / rate)
-        if interrupted := abs(gap) > GAP_S:
+            ring.clear()
+            ring.append(mono, end)
+        stamped = self.clock.source == "header"
+        lost = stamped and sound.punctual and self._losses.lost(end - duration, duration)
+        # Without stamps, sound that seems to overlap only came late, several messages at once.
+        if interrupted := gap > GAP_S or (stamped and gap < -GAP_S):
             self._losses = Losses()
         self.status.heard(mono, rate, end, lost=lost or interrupted, interrupted=interrupted)
         self._on_sound(mono, rate, end)
+
+    def _end_of(self, sound: Sound, duration: float) -> float:
+        now, before = self._node.get_clock().now().nanoseconds * 1e-9, self.clock.problem
+        end = self.clock.end_of(sound.start, duration, now, time.monotonic())
+        if self.clock.problem and not before:
+            self._node.get_logger().warning(
+                f"{self.clock.problem}: the time of arrival is used instead; mend the sender's clock",
+                throttle_duration_sec=60.0,
+            )
+        return end
+
+    def report(self) -> Report:
+        s, now, rate, topic = self.status, time.monotonic(), self.status.measured_rate(), self.publishers.topic
+        values = {
+            "type": self.publishers.kind,
+            "reliability": self.publishers.reliability,
+            "format": self._decoder.format,
+            "stamps": self.clock.source,
+            "messages": s.messages,
+            "samples/s": f"{rate:.0f}" if rate else "",
+            "gaps": s.gaps,
+            "clipped messages": s.clipped,
+            "level dBFS": f"{s.level_dbfs:.0f}",
+        }
+        if problem := s.problem():
+            return Report(ERROR, problem, values)
+        if now - s.last_message > QUIET_S:
+            return Report(WARN, f"nothing arrives on {topic}: start the microphone or remap audio", values)
+        if now - s.last_understood > QUIET_S:
+            return Report(WARN, f"what arrives on {topic} holds no sound: is the microphone open?", values)
+        if self.clock.problem:
+            return Report(WARN, f"{self.clock.problem}: the time of arrival is used", values)
+        if rate and abs(rate / s.sample_rate - 1) > RATE_OFF:
+            seen = f"{rate:.0f} samples arrive a second, expected {s.sample_rate}"
+            lost = ", if none are lost on the way" if rate < s.sample_rate else ""
+            mend = f"set audio.sample_rate and audio.channels, or mend audio_info{lost}"
+            return Report(WARN, f"{seen}: {mend}", values)
+        if now - s.last_gap < QUIET_S:
+            told = "sound was lost between two messages: is the machine or the network too busy?"
+            return Report(WARN, told, values)
+        if now - s.last_sound > QUIET_S:
+            return Report(WARN, "digital silence: is the microphone muted?", values)
+        if now - s.last_clip < QUIET_S:
+            return Report(WARN, "the microphone clips: lower its gain", values)
+        if self.clock.remark:
+            return Report(WARN, self.clock.remark, values)
+        return Report(OK, "hearing", values)

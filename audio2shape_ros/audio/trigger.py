@@ -1,4 +1,5 @@
-"""When a shape is due, decided sample by sample on the clock of the sound, so that a bag replays the same way."""
+"""When a shape is due. Onsets are found sample by sample, so that a bag replays the same way; how often shapes may be
+made is measured on the steady clock, whatever the stamps of the sound say."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from audio2shape_core.audio import OnsetDetector
 from audio2shape_ros.parameters import Settings
 
 LEAD_S = 0.05  # of sound before an onset that belongs to it; more of it is silence, which misleads the model
+BACK_S = 1.0  # by which sound that arrives late may seem to end earlier
 SHORTEST_S = 0.5  # of sound to make a shape of, and of more sound to make another
 
 
@@ -22,6 +24,8 @@ class Trigger:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._latest = -math.inf  # when the newest sound ended
+        self._fired = -math.inf  # when the last shape was due, on the steady clock
         self._forget()
 
     def _forget(self) -> None:
@@ -29,24 +33,24 @@ class Trigger:
         self._position = 0  # samples the detector was given
         self._onset = math.inf  # when the sound that is listened to began
         self._told_s = 0.0  # of this sound, a shape was made already
-        self._fired = -math.inf
 
-    def heard(self, samples: np.ndarray, rate: int, end: float) -> float:
-        """Feed the next mono samples, the last of which sounded at `end`.
+    def heard(self, samples: np.ndarray, rate: int, end: float, steady: float) -> float:
+        """Feed the next mono samples (S,), the last of which sounded at `end`; `steady`: the steady clock, seconds.
 
         Returns how many seconds of the newest sound to make a shape from now; 0 for none.
         """
         s = self._settings
-        if end < self._fired:  # time went back: a bag started again
+        if end < self._latest - BACK_S:  # a bag started again
             self._forget()
-        mode, rested = s["trigger.mode"], end - self._fired >= s["trigger.period_s"]
+        self._latest = end
+        mode, rested = s["trigger.mode"], steady - self._fired >= s["trigger.period_s"]
         seconds = 0.0
         if mode == "onset":
             seconds = self._since_onset(samples, rate, end, rested)
         elif mode == "continuous" and rested:
             seconds = s["audio.window_s"]
         if seconds:
-            self._fired = end
+            self._fired = steady
         return min(seconds, s["audio.window_s"])
 
     def _since_onset(self, samples: np.ndarray, rate: int, end: float, rested: bool) -> float:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from audio2shape_core.errors import InputError
+from audio2shape_core.frame import Frame
 from audio2shape_ros.camera.depth import depth_scale, image_to_depth
 from audio2shape_ros.camera.images import compressed_to_rgb, image_to_rgb, pinhole
-from audio2shape_ros.outputs.conversions import seconds
+from audio2shape_ros.diagnostics import OK, WARN, Report
+from audio2shape_ros.errors import NoImage
 from audio2shape_ros.parameters import Settings
-from audio2shape_ros.requests.requests import View
+from audio2shape_ros.ros import LATCHED, seconds, stamp_fault
 
 KEPT = 8  # recent images, so that the one nearest the sound can be taken
+QUIET_S = 3.0  # without an image this long, the camera is off
+ERROR_S = 10.0  # how long an unusable image is talked about
 
 
 @dataclass(frozen=True)
@@ -31,38 +40,49 @@ class Snapshot:
     depth: Image | None
 
 
+@dataclass(frozen=True)
+class View:
+    """What a snapshot shows. frame_id: of the camera; stamp_ns: of the image, as its header says."""
+
+    frame: Frame
+    frame_id: str
+    stamp_ns: int
+
+
 @dataclass
 class CameraStatus:
     images: int = 0
     depth_images: int = 0
     infos: int = 0
-    last_image: float = 0.0  # time.monotonic()
-    calibrated: bool = False
+    last_image: float = float("-inf")  # time.monotonic()
     frame_id: str = ""
+    info_frame_id: str = ""
+    uncalibrated: str = ""  # why images cannot be used, though there is a camera_info
+    stamps: str = ""  # why the images' stamps are not believed
     error: str = ""
-    last_error: float = 0.0  # time.monotonic()
-    arrivals: deque = field(default_factory=lambda: deque(maxlen=30), repr=False)
+    last_error: float = float("-inf")  # time.monotonic()
+    arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=30), repr=False)
 
 
 class CameraInput:
     """Subscribes to `image` (or `image/compressed`), `camera_info` and `depth`; callbacks store, nothing else."""
 
-    def __init__(self, node, settings: Settings, group) -> None:
+    def __init__(self, node: Node, settings: Settings, group: CallbackGroup) -> None:
         self._node, self._settings = node, settings
         self._compressed = settings["camera.transport"] == "compressed"
         self._topic = node.resolve_topic_name("image/compressed" if self._compressed else "image")
-        self._images: deque = deque(maxlen=KEPT)
-        self._depths: deque = deque(maxlen=KEPT)
+        self._images: deque[tuple[float, Any]] = deque(maxlen=KEPT)  # each with its time on the node's clock
+        self._depths: deque[tuple[float, Any]] = deque(maxlen=KEPT)
         self._info: CameraInfo | None = None
         self._lock = threading.Lock()
         self.status = CameraStatus()
+        self._subscriptions: list[Any] = []
         overridable = QoSOverridingOptions.with_default_policies()
-        inputs = (
+        inputs: tuple[tuple[type, str, Callable[[Any], None]], ...] = (
             (CompressedImage if self._compressed else Image, self._topic, self._on_image),
             (CameraInfo, "camera_info", self._on_info),
             (Image, "depth", self._on_depth),
         )
-        self._subscriptions = []
         try:
             for kind, topic, callback in inputs:
                 subscription = node.create_subscription(
@@ -74,70 +94,85 @@ class CameraInput:
                     qos_overriding_options=overridable,
                 )
                 self._subscriptions.append(subscription)
+            # Some drivers send it once and latch it, perhaps before this node started.
+            latched = node.create_subscription(CameraInfo, "camera_info", self._on_info, LATCHED, callback_group=group)
+            self._subscriptions.append(latched)
         except Exception:  # of an override that is none
             self.close()
             raise
+
+    @property
+    def seeing(self) -> bool:
+        """Whether images arrive."""
+        return time.monotonic() - self.status.last_image < QUIET_S
 
     def close(self) -> None:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
-    def _on_image(self, message) -> None:
-        if not self._stamped(message):
-            return
+    def _on_image(self, message: Any) -> None:
+        when = self._time_of(message)
         with self._lock:
-            self._images.append(message)
             self.status.images += 1
             self.status.last_image = time.monotonic()
             self.status.arrivals.append(self.status.last_image)
-            self.status.frame_id = message.header.frame_id or self.status.frame_id
+            self.status.frame_id = message.header.frame_id or self.status.info_frame_id
+            if when is not None:
+                self._images.append((when, message))
 
     def _on_info(self, message: CameraInfo) -> None:
+        focal = message.k[0]
         with self._lock:
             self._info = message
             self.status.infos += 1
-            self.status.calibrated = message.k[0] > 0
-            self.status.frame_id = message.header.frame_id or self.status.frame_id
+            self.status.info_frame_id = message.header.frame_id
+            self.status.frame_id = self.status.frame_id or message.header.frame_id
+            self.status.uncalibrated = ""
+            if not (math.isfinite(focal) and focal > 0):
+                self.status.uncalibrated = (
+                    f"camera_info is not calibrated (K[0] is {focal:g}), images are not used: set camera_info_url"
+                )
 
     def _on_depth(self, message: Image) -> None:
-        if not self._stamped(message):
-            return
+        when = self._time_of(message)
         with self._lock:
-            self._depths.append(message)
             self.status.depth_images += 1
+            if when is not None:
+                self._depths.append((when, message))
 
-    def _stamped(self, message) -> bool:
+    def _time_of(self, message: Any) -> float | None:
+        """When a picture was taken, seconds of the node's clock: its stamp, or its arrival where that is wrong."""
+        now = self._node.get_clock().now().nanoseconds * 1e-9
         try:
-            seconds(message.header.stamp)
+            stamp = seconds(message.header.stamp)
         except InputError as error:
             self._complain(str(error))
-            return False
-        return True
+            return None
+        fault = stamp_fault(stamp, now) if stamp else "zero"
+        self.status.stamps = f"stamps of the images are {fault}: the time of arrival is used" if fault else ""
+        return now if fault else stamp
 
-    def snapshot(self, when: float) -> Snapshot | None:
+    def snapshot(self, when: float) -> Snapshot:
         """The messages nearest to `when` (seconds, node clock), still encoded: taking them costs an audio callback
-        nothing. None if there is no image within sync.max_slop_s."""
+        nothing. Raises NoImage if there is no image within sync.max_slop_s."""
         with self._lock:
             images, depths, info = list(self._images), list(self._depths), self._info
-        image = self._nearest(images, when, "image")
-        if image is None:
-            return None
-        depth = self._nearest(depths, seconds(image.header.stamp), "depth")
+        if not images:
+            raise NoImage(f"no image has arrived on {self._topic}")
+        taken, image = min(images, key=lambda pair: abs(pair[0] - when))
+        slop, distance = self._settings["sync.max_slop_s"], abs(taken - when)
+        if distance > slop:
+            problem = f"the nearest image is {distance:.2f} s from the end of the sound, beyond sync.max_slop_s"
+            if self.seeing:  # a camera that is off is no fault
+                self._complain(problem)
+            raise NoImage(problem)
+        near = [pair for pair in depths if abs(pair[0] - taken) <= slop]
+        depth = min(near, key=lambda pair: abs(pair[0] - taken))[1] if near else None
         return Snapshot(image, info, depth)
 
-    def _nearest(self, messages: list, when: float, what: str):
-        stamped = [(abs(seconds(m.header.stamp) - when), m) for m in messages]
-        if not stamped:
-            return None
-        distance, message = min(stamped, key=lambda pair: pair[0])
-        if distance > self._settings["sync.max_slop_s"]:
-            self._complain(f"nearest {what} image is {distance:.2f} s away, beyond sync.max_slop_s: not used")
-            return None
-        return message
-
-    def view(self, taken: Snapshot) -> View | None:
-        """What a snapshot shows, or None where it cannot be used."""
+    def look(self, taken: Snapshot) -> View:
+        """Decode a snapshot. Raises InputError where it cannot be used."""
         message, info = taken.image, taken.info
         try:
             pixels = compressed_to_rgb(message) if self._compressed else image_to_rgb(message)
@@ -146,23 +181,36 @@ class CameraInput:
                 choice = self._settings["camera.rectified"]
                 rectified = "rect" in self._topic if choice == "auto" else choice == "yes"
                 pixels, camera = pinhole(pixels, info, rectified=rectified)
-            self.status.error = ""
+            frame = Frame(pixels, camera)
         except InputError as error:
             self._complain(str(error))
-            return None
+            raise
         except Exception as error:  # OpenCV has exceptions of its own
             self._complain(f"image not understood: {type(error).__name__}: {error}")
-            return None
-        frame = message.header.frame_id or (info.header.frame_id if info else "")
+            raise InputError(self.status.error) from error
+        self.status.error = ""
         stamp = message.header.stamp
-        return View(pixels, camera, frame, stamp.sec * 10**9 + stamp.nanosec)
+        return View(frame, self._frame_id(taken), stamp.sec * 10**9 + stamp.nanosec)
+
+    @staticmethod
+    def _frame_id(taken: Snapshot) -> str:
+        return taken.image.header.frame_id or (taken.info.header.frame_id if taken.info else "")
 
     def depth_scale(self, taken: Snapshot, view: View, points: np.ndarray) -> float | None:
-        """The factor that depth tells for points (N, 3) fitted to the view, metres in the camera's frame, if any."""
-        if taken.depth is None or view.camera is None:
+        """How many times as far the depth image shows points (N, 3), fitted to the view, metres in the camera's frame.
+
+        None where there is no depth image, or none that can be used.
+        """
+        depth, camera = taken.depth, view.frame.camera
+        if depth is None or camera is None:
             return None
         try:
-            return depth_scale(points, view.camera, image_to_depth(taken.depth))
+            if depth.header.frame_id not in ("", view.frame_id):
+                raise InputError(
+                    f"depth is in frame {depth.header.frame_id}, the image in {view.frame_id}: expected depth that is "
+                    "registered to the image"
+                )
+            return depth_scale(points, camera, image_to_depth(depth))
         except InputError as error:
             self._complain(str(error))
             return None
@@ -170,3 +218,28 @@ class CameraInput:
     def _complain(self, problem: str) -> None:
         self.status.error, self.status.last_error = problem, time.monotonic()
         self._node.get_logger().warning(problem, throttle_duration_sec=10.0)
+
+    def report(self) -> Report:
+        s = self.status
+        arrivals = list(s.arrivals)
+        rate = (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) if len(arrivals) > 1 else 0.0
+        calibrated = bool(s.infos) and not s.uncalibrated
+        values: dict[str, object] = {"images": s.images, "depth images": s.depth_images, "rate Hz": f"{rate:.1f}"}
+        values |= {"calibrated": calibrated, "frame": s.frame_id}
+        if s.error and time.monotonic() - s.last_error < ERROR_S:
+            return Report(WARN, s.error, values)
+        if not self.seeing:
+            return Report(OK, "no camera: shapes stay as imagined", values)
+        if not s.infos:
+            return Report(WARN, "no camera_info: a usual field of view is assumed", values)
+        if s.uncalibrated:
+            return Report(WARN, s.uncalibrated, values)
+        if s.stamps:
+            return Report(WARN, s.stamps, values)
+        if s.info_frame_id not in ("", s.frame_id):
+            told = f"the image is in frame {s.frame_id}, its camera_info in {s.info_frame_id}: expected one frame"
+            return Report(WARN, told, values)
+        if "optical" not in s.frame_id:
+            told = f"frame {s.frame_id!r} is not named *_optical: expected z forward, x right, y down"
+            return Report(WARN, told, values)
+        return Report(OK, "seeing", values)

@@ -11,6 +11,7 @@ import numpy as np
 from audio2shape_core.camera import Camera, undistort
 from audio2shape_core.errors import InputError
 from audio2shape_core.pictures import MAX_DECODED_BYTES, decode_picture, decode_values, shrink, to_eight_bits
+from audio2shape_ros.ros import octets
 
 # encoding: (bytes per channel, channels). Names as in sensor_msgs/image_encodings.hpp.
 LAYOUTS = {
@@ -62,7 +63,7 @@ def pixel_rows(message: Any, pixel_bytes: int, what: str = "image") -> np.ndarra
         )
     if height * width > MAX_PIXELS:
         raise InputError(f"{what} {width} x {height}: expected at most {MAX_PIXELS / 1e6:.0f} megapixels; resize it")
-    return np.frombuffer(message.data, np.uint8)[: height * step].reshape(height, step)[:, :row]
+    return octets(message.data)[: height * step].reshape(height, step)[:, :row]
 
 
 def wide_numbers(rows: np.ndarray, message: Any, kind: str) -> np.ndarray:

@@ -1,5 +1,5 @@
-"""What the model process does with a request. No topic, no service, only the model; torch is imported by what needs it,
-so that the node can name these functions without paying for it."""
+"""What the model's process does with a request. torch is imported by what needs it, so that the node can name these
+functions without paying for it."""
 
 from __future__ import annotations
 
@@ -10,30 +10,22 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audio2shape_core.audio import SAMPLE_RATE, resample
 from audio2shape_core.errors import Progress
 from audio2shape_core.frame import Frame
+from audio2shape_core.results import OnStep, Step
 from audio2shape_core.settings import Refining, Sampling, Settings
 from audio2shape_core.shape import Shape
 from audio2shape_core.stopwatch import Stopwatch
-from audio2shape_ros.requests.requests import ModelInfo, ModelOptions, Outcome, OutOfMemory, Request
-
-if TYPE_CHECKING:
-    from audio2shape_core.pipeline import AudioToShape
-    from audio2shape_core.results import Step
-
-DEFAULT_POINTS = 2048  # what the decoder gives by itself
+from audio2shape_ros.errors import OutOfMemory
+from audio2shape_ros.model.messages import Model, ModelInfo, ModelOptions, Outcome, Request
 
 
 def make_shape(
-    model: AudioToShape,
-    request: Request,
-    progress: Progress | None = None,
-    on_preview: Callable[[Shape], None] | None = None,
+    model: Model, request: Request, progress: Progress | None = None, on_preview: Callable[[Shape], None] | None = None
 ) -> Outcome:
     """Run one request. `progress` may raise Cancelled; `on_preview` gets unfinished shapes.
 
@@ -47,9 +39,11 @@ def make_shape(
         if not out_of_memory(error):
             raise
     free_memory()
+    sampling = request.settings.sampling
+    small = replace(sampling, num_points=min(sampling.num_points, Sampling().num_points))
     try:
-        small = replace(request, view=None, num_points=min(request.num_points, DEFAULT_POINTS))
-        outcome = attempt(model, small, progress, None)
+        settings = replace(request.settings, sampling=small)
+        outcome = attempt(model, replace(request, frame=None, settings=settings), progress, None)
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -59,49 +53,42 @@ def make_shape(
 
 
 def attempt(
-    model: AudioToShape, request: Request, progress: Progress | None, on_preview: Callable[[Shape], None] | None
+    model: Model, request: Request, progress: Progress | None, on_preview: Callable[[Shape], None] | None
 ) -> Outcome:
-    frame = None if request.view is None else Frame(request.view.pixels, request.view.camera)
-    if frame is not None and request.refine_steps == 0:
-        frame = None
-
     def on_step(step: Step) -> None:
         if progress:
             progress(step.stage, step.step, step.total)
         if not on_preview or not step.estimate:
             return
-        last = step.stage == "decode_shape"
-        due = request.preview_steps and step.step % request.preview_steps == 0 and step.step < step.total
-        if frame is not None if last else due:
+        every = request.preview_steps
+        due = every and step.step % every == 0 and step.step < step.total
+        if request.frame is not None if step.stage == "decode_shape" else due:
             on_preview(step.estimate())
 
     watch = Stopwatch(request.received)
     with watch.stage("decode"):
         waveform = resample(request.waveform, request.sample_rate, SAMPLE_RATE)
-    if progress:
-        progress("decode", 1, 1)
-    generation = model.generate(
+    on_step(Step("decode", 1, 1))
+    made = model.generate(
         waveform,
-        frame=frame,
-        settings=Settings(
-            sampling=Sampling(request.seed, request.steps, request.guidance, num_points=request.num_points),
-            refining=Refining(request.refine_steps, request.refine_budget_s),
-        ),
+        frame=request.frame,
+        settings=request.settings,
         deadline=request.deadline,
         stopwatch=watch,
         on_step=on_step,
     )
-    refined = generation.refined
     return Outcome(
-        shape=generation.shape,
-        confidence=float(generation.heard.confidence),
-        refined=refined is not None and refined.accepted,
-        seed=generation.seed,
-        device=generation.device,
-        weights_sha256=generation.weights_sha256,
-        timings_ms=generation.timings_ms,
-        rendering=refined.rendering if refined else None,
-        notice=generation.notice,
+        shape=made.shape,
+        confidence=float(made.heard.confidence),
+        known=made.known,
+        refined=made.refined is not None and made.refined.accepted,
+        pose_source=made.pose_source,
+        seed=made.seed,
+        device=made.device,
+        weights_sha256=made.weights_sha256,
+        timings_ms=made.timings_ms,
+        rendering=made.refined.rendering if made.refined else None,
+        notice=made.notice,
     )
 
 
@@ -123,29 +110,29 @@ def beyond_repair(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "CUDA error" in str(error)
 
 
-def describe(model: AudioToShape) -> ModelInfo:
+def describe(model: Model) -> ModelInfo:
     info = ModelInfo(str(model.device), model.weights_sha256, rasterizer="numba")
     if not info.device.startswith("cuda"):
         return info
-    gsplat = "gsplat" if importlib.util.find_spec("gsplat") else "none: pip install gsplat"
     import torch
 
-    free, total = torch.cuda.mem_get_info(model.device)
-    name = torch.cuda.get_device_name(model.device)
+    gsplat = "gsplat" if importlib.util.find_spec("gsplat") else "none: pip install gsplat"
+    free, total = torch.cuda.mem_get_info(info.device)
+    name = torch.cuda.get_device_name(info.device)
     return replace(info, rasterizer=gsplat, name=name, used_mib=(total - free) >> 20, total_mib=total >> 20)
 
 
-def warm_up(model: AudioToShape) -> None:
-    """Make one small shape of nothing: kernels are compiled at their first call, which a first real sound should not
-    wait for."""
-    noise = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
+def warm_up(model: Model, on_step: OnStep) -> None:
+    """Make one small shape of noise: kernels are compiled at their first call, which a first real sound should not wait
+    for."""
+    noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
     image = np.full((96, 128, 3), 255, np.uint8)
     image[24:72, 32:96] = 60  # something to find
     settings = Settings(sampling=Sampling(steps=1), refining=Refining(iterations=1))
-    model.generate(noise, frame=Frame(image), settings=settings)
+    model.generate(noise, frame=Frame(image), settings=settings, on_step=on_step)
 
 
-def load_model(options: ModelOptions) -> AudioToShape:
+def load_model(options: ModelOptions) -> Model:
     """The trained system; an untrained one where weights are missing and `allow_random` says so.
 
     Raises InputError: no weights, damaged weights, no such device.

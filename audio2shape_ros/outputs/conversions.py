@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import array
-import math
 import sys
 
 import numpy as np
-from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from geometry_msgs.msg import Point, Pose, Quaternion, Transform, Vector3
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from audio2shape_core.errors import InputError
+from audio2shape_core.shape import Shape
+from audio2shape_ros.ros import octets
 
 # One float32 a field: what every RViz reads, and sensor_msgs_py without padding.
-CLOUD_DTYPE = np.dtype([(name, np.float32) for name in ("x", "y", "z", "rgb", "confidence")])
-FIELDS = [
-    PointField(name=name, offset=CLOUD_DTYPE.fields[name][1], datatype=PointField.FLOAT32, count=1)
-    for name in CLOUD_DTYPE.names
-]
-
-
-def seconds(stamp: Time) -> float:
-    """A stamp in seconds of its clock. Raises InputError for one that no clock gives."""
-    if stamp.sec < 0 or stamp.nanosec >= 10**9:
-        raise InputError(
-            f"stamp of {stamp.sec} s and {stamp.nanosec} ns, expected seconds from 0 and fewer than 10^9 nanoseconds: "
-            "mend the sender's clock"
-        )
-    return stamp.sec + stamp.nanosec * 1e-9
+NAMES = ("x", "y", "z", "rgb", "confidence")
+CLOUD_DTYPE = np.dtype([(name, np.float32) for name in NAMES])
+FIELDS = [PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, name in enumerate(NAMES)]
 
 
 def pack_rgb(colors: np.ndarray) -> np.ndarray:
@@ -70,9 +58,14 @@ def to_cloud(header: Header, points: np.ndarray, colors: np.ndarray, confidence:
 def from_cloud(message: PointCloud2) -> np.ndarray:
     """A cloud made by `to_cloud` -> (N,) structured array of CLOUD_DTYPE."""
     names = [field.name for field in message.fields]
-    if names != list(CLOUD_DTYPE.names) or message.point_step != CLOUD_DTYPE.itemsize:
-        raise ValueError(f"cloud with fields {names}: expected {list(CLOUD_DTYPE.names)}")
-    return np.frombuffer(message.data, CLOUD_DTYPE)
+    if names != list(NAMES) or message.point_step != CLOUD_DTYPE.itemsize:
+        raise ValueError(f"cloud with fields {names}: expected {list(NAMES)}")
+    return octets(message.data).view(CLOUD_DTYPE)
+
+
+def shape_cloud(header: Header, shape: Shape, matrix: np.ndarray) -> PointCloud2:
+    """A shape's cloud in the frame of the header, to which the (4, 4) `matrix` leads from the canonical frame."""
+    return to_cloud(header, transform(matrix, shape.points), shape.colors, shape.confidence)
 
 
 def transform(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -98,30 +91,14 @@ def box(matrix: np.ndarray, points: np.ndarray) -> tuple[Pose, Vector3]:
 
 
 def quaternion(rotation: np.ndarray) -> Quaternion:
-    """(3, 3) rotation -> unit quaternion. Shepperd's method, largest component first: no division by 0."""
-    r = rotation
-    trace = float(np.trace(r))
-    squares = np.array([trace, r[0, 0], r[1, 1], r[2, 2]])
-    if (largest := int(squares.argmax())) == 0:
-        q = np.array([1 + trace, r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]])
-    else:
-        i, j, k = (largest - 1) % 3, largest % 3, (largest + 1) % 3
-        q = np.zeros(4)
-        q[0], q[1 + i] = r[k, j] - r[j, k], 1 + r[i, i] - r[j, j] - r[k, k]
-        q[1 + j], q[1 + k] = r[j, i] + r[i, j], r[k, i] + r[i, k]
-    w, x, y, z = (q / math.sqrt(float(q @ q))).tolist()
+    """(3, 3) rotation -> unit quaternion."""
+    x, y, z, w = Rotation.from_matrix(rotation).as_quat().tolist()
     return Quaternion(x=x, y=y, z=z, w=w)
 
 
-def matrix_from_transform(message) -> np.ndarray:
+def matrix_from_transform(message: Transform) -> np.ndarray:
     """geometry_msgs/Transform -> (4, 4) float64."""
-    q = message.rotation
-    x, y, z, w = np.array([q.x, q.y, q.z, q.w]) / math.sqrt(q.x**2 + q.y**2 + q.z**2 + q.w**2)
-    matrix = np.eye(4)
-    matrix[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
+    q, matrix = message.rotation, np.eye(4)
+    matrix[:3, :3] = Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix()
     matrix[:3, 3] = message.translation.x, message.translation.y, message.translation.z
     return matrix

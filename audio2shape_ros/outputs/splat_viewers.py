@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import array
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from std_msgs.msg import Header
 
 from audio2shape_core.shape import Splats
-from audio2shape_ros.optional import optional
+from audio2shape_ros.ros import optional
 
 INVISIBLE = Splats(  # for ROSplat, which fails over an array of none
     *(np.array(value, np.float32) for value in ([[0, 0, 0]], [[1, 0, 0, 0]], [[1e-4, 1e-4, 1e-4]], [0], [[0, 0, 0]]))
@@ -30,14 +31,14 @@ def installed() -> dict[str, tuple[type, Callable[[Header, Splats], object]]]:
         "gaussian_array": ("gaussian_interface", "GaussianArray", to_gaussian_array),
     }
     found = {topic: (optional(f"{package}.msg", name), convert) for topic, (package, name, convert) in known.items()}
-    return {topic: viewer for topic, viewer in found.items() if viewer[0] is not None}
+    return {topic: (kind, convert) for topic, (kind, convert) in found.items() if kind is not None}
 
 
 def opacity_bytes(splats: Splats) -> list[int]:
     return np.round(255 * splats.opacities).astype(int).tolist()
 
 
-def to_splat_array(header: Header, splats: Splats):
+def to_splat_array(header: Header, splats: Splats) -> Any:
     """Gaussians of the header's frame as gsplat_msgs/SplatArray: each a pose whose position has their covariance."""
     from gsplat_msgs.msg import Splat, SplatArray
 
@@ -63,7 +64,7 @@ def to_splat_array(header: Header, splats: Splats):
     return message
 
 
-def to_gaussian_array(header: Header, splats: Splats):
+def to_gaussian_array(header: Header, splats: Splats) -> Any:
     """Gaussians as gaussian_interface/GaussianArray, in place of those shown before. It has no header: the viewer shows
     whatever frame they are in."""
     from gaussian_interface.msg import GaussianArray, SingleGaussian

@@ -19,23 +19,8 @@ from audio2shape_core.shape import Splats
 from audio2shape_ros.outputs.conversions import split_similarity, transform
 
 NAMES = (
-    "x",
-    "y",
-    "z",
-    "scale_0",
-    "scale_1",
-    "scale_2",
-    "rot_w",
-    "rot_x",
-    "rot_y",
-    "rot_z",
-    "nx",
-    "ny",
-    "nz",
-    "f_dc_0",
-    "f_dc_1",
-    "f_dc_2",
-    "opacity",
+    *("x", "y", "z", "scale_0", "scale_1", "scale_2", "rot_w", "rot_x", "rot_y", "rot_z"),
+    *("nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", "opacity"),
 )
 FIELDS = [PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(NAMES)]
 NONE = Splats(*(np.zeros(shape, np.float32) for shape in ((0, 3), (0, 4), (0, 3), (0,), (0, 3))))
@@ -47,7 +32,7 @@ def carry(splats: Splats, matrix: np.ndarray) -> Splats:
     turned = Rotation.from_matrix(rotation) * Rotation.from_quat(splats.quats[:, [1, 2, 3, 0]])
     return replace(
         splats,
-        means=transform(matrix, splats.means).astype(np.float32),
+        means=transform(matrix, splats.means),
         quats=turned.as_quat()[:, [3, 0, 1, 2]].astype(np.float32),
         scales=np.float32(scale) * splats.scales,
     )

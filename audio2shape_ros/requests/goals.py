@@ -2,69 +2,38 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
-from concurrent.futures import CancelledError, wait
+from collections.abc import Callable
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
-from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
 
 from audio2shape_core.audio import load_audio
-from audio2shape_core.errors import Cancelled, DeadlineMissed, InputError
+from audio2shape_core.errors import Cancelled, DeadlineMissed
 from audio2shape_ros.action import GenerateShape
+from audio2shape_ros.errors import BadRequest, Busy, NoAudio
 from audio2shape_ros.msg import ShapeHypothesis
-from audio2shape_ros.requests.requests import Busy, Job, ModelFailed, NoAudio, NotActive, OutOfMemory, Silence
+from audio2shape_ros.outputs.records import verdict
+from audio2shape_ros.parameters import BY_NAME, Settings
+from audio2shape_ros.requests.codes import STAGES, Code, code_of
+from audio2shape_ros.requests.maker import Ask, Job, Maker
+from audio2shape_ros.ros import RCLError
 
-RCLError = rclpy_implementation.RCLError
 LONGEST_LINE = 8  # goals that wait; each holds a sound and a picture
 POLL_S = 0.05
 STATE_S = 2.0  # that rclpy may take from its cancel callback to the goal's new state
-Code = GenerateShape.Result
-
-
-# The stages of the core by the numbers of the action. Looking at the image is part of finding the pose.
-F = GenerateShape.Feedback
-STAGE_NUMBERS = {
-    "decode": F.STAGE_AUDIO,
-    "encode": F.STAGE_ENCODE,
-    "diffuse": F.STAGE_DIFFUSION,
-    "decode_shape": F.STAGE_DECODE,
-    "look": F.STAGE_POSE,
-    "pose": F.STAGE_POSE,
-    "refine": F.STAGE_REFINE,
-}
-
-
-class BadRequest(InputError):
-    """A goal field out of its range."""
-
-
-def code_of(error: BaseException) -> tuple[int, str]:
-    """The action's result code and message for whatever stopped a request."""
-    table = (
-        (NotActive, Code.NOT_ACTIVE),
-        (NoAudio, Code.NO_AUDIO),
-        (Silence, Code.SILENCE),
-        (BadRequest, Code.BAD_REQUEST),
-        (InputError, Code.UNSUPPORTED_FORMAT),
-        (DeadlineMissed, Code.DEADLINE),
-        (Cancelled, Code.CANCELED),
-        (CancelledError, Code.CANCELED),
-        (OutOfMemory, Code.OUT_OF_MEMORY),
-        (ModelFailed, Code.MODEL_FAILED),
-        (Busy, Code.CANCELED),
-    )
-    code = next((code for kind, code in table if isinstance(error, kind)), Code.INTERNAL)
-    told = {
-        Code.DEADLINE: "the deadline came before there was a shape: allow more time or fewer steps",
-        Code.CANCELED: "canceled, gave way to a newer request, or the node was deactivated",
-    }
-    return code, str(error) or told.get(code) or type(error).__name__
+# The goal is answered so long after it is over, whatever the model does; until then the model may answer itself: with
+# the coarse shape where the deadline came amid refinement.
+CANCEL_S, DEADLINE_S = 0.5, 2.0
 
 
 @dataclass(eq=False)
@@ -79,26 +48,37 @@ class Goal:
     job: Job | None = None
     refusal: Exception | None = None
 
-    def over(self) -> bool:
-        """Whether nobody waits for its shape any more."""
-        return self.cancelled.is_set() or self.handle.is_cancel_requested or self.late()
-
-    def late(self) -> bool:
-        return self.deadline is not None and time.monotonic() > self.deadline
+    def over(self) -> Exception | None:
+        """Why nobody waits for its shape any more; None while somebody does."""
+        if self.cancelled.is_set() or self.handle.is_cancel_requested:
+            return Cancelled()
+        return DeadlineMissed() if self.deadline is not None and time.monotonic() > self.deadline else None
 
     @property
     def deadline(self) -> float | None:
         """time.monotonic() by which there must be a shape."""
         allowed_s = self.handle.request.deadline_s
-        return self.accepted + allowed_s if allowed_s > 0 else None
+        return self.accepted + allowed_s if math.isfinite(allowed_s) and allowed_s > 0 else None
 
 
 class Goals:
     """The action server. `goal_policy` says what becomes of a goal while another runs: it is rejected, waits in line,
-    or everything before it is cancelled."""
+    or everything before it is cancelled.
 
-    def __init__(self, node, group) -> None:
-        self._node = node
+    `maker()` raises NotActive where the node is not configured; `answering()` says whether the model's process shows
+    signs of life.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        group: CallbackGroup,
+        settings: Settings,
+        maker: Callable[[], Maker],
+        answering: Callable[[], bool],
+    ) -> None:
+        self._settings, self._maker, self._answering = settings, maker, answering
+        self._log = node.get_logger()
         self._lock = threading.Lock()
         self._running: Goal | None = None
         self._line: deque[Goal] = deque()
@@ -120,15 +100,15 @@ class Goals:
             for goal in self._known.values():
                 goal.cancelled.set()
 
-    def _on_goal(self, _) -> GoalResponse:
-        policy = self._node.settings["goal_policy"]
+    def _on_goal(self, _: GenerateShape.Goal) -> GoalResponse:
+        policy = self._settings["goal_policy"]
         with self._lock:
             busy, waiting = self._running is not None, len(self._line)
         if busy and policy == "reject":
-            self._node.get_logger().info("goal rejected: another one runs (goal_policy is reject)")
+            self._log.info("goal rejected: another one runs (goal_policy is reject)")
             return GoalResponse.REJECT
         if waiting >= LONGEST_LINE:
-            self._node.get_logger().warning(f"goal rejected: {waiting} others wait")
+            self._log.warning(f"goal rejected: {waiting} others wait")
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
@@ -140,7 +120,7 @@ class Goals:
         return CancelResponse.ACCEPT
 
     def _on_accepted(self, handle: ServerGoalHandle) -> None:
-        goal, policy = Goal(handle), self._node.settings["goal_policy"]
+        goal, policy = Goal(handle), self._settings["goal_policy"]
         try:
             if not handle.request.audio_uri:
                 goal.job = self._job(goal)
@@ -162,42 +142,42 @@ class Goals:
             start(goal)
 
     def _job(self, goal: Goal) -> Job:
+        """Raises BadRequest for a field out of its range, and what load_audio and Maker.job raise."""
         asked = goal.handle.request
 
         def progress(stage: str, step: int, total: int) -> None:
-            feedback = GenerateShape.Feedback(stage=STAGE_NUMBERS[stage], step=step, total_steps=total)
+            feedback = GenerateShape.Feedback(stage=STAGES[stage], step=step, total_steps=total)
             feedback.progress, feedback.elapsed_s = step / max(total, 1), time.monotonic() - goal.accepted
             goal.handle.publish_feedback(feedback)
 
-        if not 0 <= asked.window_s <= 10:
-            raise BadRequest(f"window_s is {asked.window_s}, expected 0 to 10 seconds")
-        if asked.steps > 1000 or (asked.num_points and not 256 <= asked.num_points <= 262144):
-            raise BadRequest("expected steps up to 1000 and num_points of 256 to 262144, or 0 for the parameters")
-        return self._node.job(
+        check_fields(asked)
+        ask = Ask(
             waveform=load_audio(local_path(asked.audio_uri)) if asked.audio_uri else None,
-            window_s=asked.window_s or None,
+            window_s=asked.window_s,
             seed=asked.seed,
-            steps=asked.steps or None,
-            num_points=asked.num_points or None,
+            steps=asked.steps,
+            num_points=asked.num_points,
             refine=asked.refine_with_camera,
             progress=progress,
             deadline=goal.deadline,
             cancelled=goal.cancelled,
         )
+        return self._maker().job(ask)
 
     def _execute(self, handle: ServerGoalHandle) -> GenerateShape.Result:
         goal = self._known[bytes(handle.goal_id.uuid)]
         result = GenerateShape.Result()
         try:
             message = self._run(goal)
-            result.code, result.shape = Code.SUCCESS, message
-            result.message = f"{message.labels[0]} ({message.confidence:.0%})"
+            known = message.confidence >= self._settings["trigger.min_confidence"]
+            result.code, result.shape, result.message = Code.SUCCESS, message, verdict(message, known)
             handle.succeed()
         except BaseException as error:
-            result.code, result.message = code_of(error)
             if self._cancel_requested(goal):
+                result.code, result.message = code_of(Cancelled())
                 handle.canceled()
             else:
+                result.code, result.message = code_of(error)
                 handle.abort()
         finally:
             self._end(goal)
@@ -215,19 +195,27 @@ class Goals:
     def _run(self, goal: Goal) -> ShapeHypothesis:
         if goal.refusal is not None:
             raise goal.refusal
-        if goal.over():
-            raise DeadlineMissed if goal.late() else Cancelled
-        future = self._node.submit(goal.job or self._job(goal), asked=True)
+        if (over := goal.over()) is not None:
+            raise over
+        future = self._maker().submit(goal.job or self._job(goal))
+        over_since: float | None = None
         while not wait([future], timeout=POLL_S).done:
+            self._dismiss()
+            if (over := goal.over()) is None:
+                continue
+            over_since = over_since or time.monotonic()
+            patience_s = DEADLINE_S if isinstance(over, DeadlineMissed) else CANCEL_S
             if goal.handle.is_cancel_requested:  # since before the goal was known
                 goal.cancelled.set()
-            self._dismiss()
+            if not self._answering() or time.monotonic() - over_since > patience_s:
+                goal.cancelled.set()  # a late shape is not published
+                raise over
         return future.result()
 
     def _dismiss(self) -> None:
         """Answer those in the line that need not wait for their turn."""
         with self._lock:
-            over = [goal for goal in self._line if goal.over()]
+            over = [goal for goal in self._line if goal.over() is not None]
             for goal in over:
                 self._line.remove(goal)
         for goal in over:
@@ -251,12 +239,31 @@ def start(goal: Goal) -> None:
         goal.handle.execute()
 
 
+def check_fields(asked: GenerateShape.Goal) -> None:
+    """Raises BadRequest. Fields that are settings of a run are checked where those are (audio2shape_core.settings)."""
+    window = BY_NAME["audio.window_s"]
+    if asked.window_s and asked.audio_uri:
+        raise BadRequest(f"window_s is {asked.window_s:g} with audio_uri, expected 0: it is about live sound")
+    if asked.window_s and (problem := window.problem(asked.window_s)):
+        raise BadRequest(problem.replace(window.name, "window_s", 1) + " seconds, or 0 for audio.window_s")
+    if not (math.isfinite(asked.deadline_s) and asked.deadline_s >= 0):
+        raise BadRequest(f"deadline_s is {asked.deadline_s}, expected seconds above 0, or 0 for none")
+
+
 def local_path(uri: str) -> Path:
-    """A path or file:// address -> a path. Raises BadRequest for other addresses, NoAudio where no file is."""
-    parts = urlparse(uri)
-    if parts.scheme not in ("", "file") or parts.netloc not in ("", "localhost"):
-        raise BadRequest(f"audio_uri {uri!r}: expected a path or file:// on the node's machine")
-    path = Path(unquote(parts.path) if parts.scheme else uri).expanduser()
-    if not path.is_file():
-        raise NoAudio(f"no sound file at {path} on the node's machine")
+    """A path or file:// address -> the path of a file. Raises BadRequest for anything else, NoAudio where none is."""
+    try:
+        parts = urlparse(uri)
+        if parts.scheme not in ("", "file") or parts.netloc not in ("", "localhost"):
+            raise BadRequest(f"audio_uri {uri!r}: expected a path or file:// on the node's machine")
+        path = Path(unquote(parts.path, errors="strict") if parts.scheme else uri).expanduser()
+        if path.exists() and not path.is_file():
+            what = "a folder" if path.is_dir() else "a device or a pipe"
+            raise BadRequest(f"audio_uri {uri!r} is {what}, expected a sound file")
+        if not path.is_file():
+            raise NoAudio(f"no sound file at {path} on the node's machine")
+    except (ValueError, OSError, RuntimeError) as error:  # a NUL, too long, no such user, not an address
+        if isinstance(error, (BadRequest, NoAudio)):
+            raise
+        raise BadRequest(f"audio_uri {uri[:80]!r}: {error}, expected a path or file:// on the node's machine") from None
     return path

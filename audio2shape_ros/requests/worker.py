@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 TEND_S = 0.5
 J = TypeVar("J")
@@ -24,8 +24,8 @@ class Worker(Generic[J, R]):
 
     def __init__(self, work: Callable[[J], R], tend: Callable[[], None] | None = None) -> None:
         self._work, self._tend = work, tend
-        self._asked: deque[tuple[J, Future]] = deque()
-        self._slot: tuple[J, Future] | None = None
+        self._asked: deque[tuple[J, Future[R]]] = deque()
+        self._slot: tuple[J, Future[R]] | None = None
         self._changed = threading.Condition()
         self._stopping = False
         self.dropped = 0  # jobs that never ran
@@ -33,10 +33,10 @@ class Worker(Generic[J, R]):
         self._thread = threading.Thread(target=self._run, name="audio2shape worker", daemon=True)
         self._thread.start()
 
-    def submit(self, job: J, *, asked: bool = False) -> Future:
+    def submit(self, job: J, *, asked: bool = False) -> Future[R]:
         """Hand over a job. The future is cancelled if the job is dropped."""
-        future: Future = Future()
-        losers: list[Future] = []
+        future: Future[R] = Future()
+        losers: list[Future[R]] = []
         with self._changed:
             if self._stopping:
                 losers.append(future)
@@ -79,7 +79,7 @@ class Worker(Generic[J, R]):
                     return
                 if self._asked:
                     job, future = self._asked.popleft()
-                else:
+                elif self._slot:
                     (job, future), self._slot = self._slot, None
                 self.busy = True
             try:
@@ -91,7 +91,7 @@ class Worker(Generic[J, R]):
                 self.busy = False
 
 
-def drop(futures: list[Future]) -> None:
+def drop(futures: Sequence[Future[Any]]) -> None:
     """Tell whoever waits for them that they never ran."""
     for future in futures:
         future.cancel()

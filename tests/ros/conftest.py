@@ -28,6 +28,13 @@ BUILT = importlib.util.find_spec("rclpy") is not None and importlib.util.find_sp
 if not BUILT:
     collect_ignore = [path for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_built.py"]
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.ros)
+
+
 FAST = {
     "allow_random_weights": True,
     "trigger.min_confidence": 0.0,  # untrained weights are sure of nothing
@@ -48,16 +55,23 @@ class Process:
     for None it is the installed script with the real model."""
 
     def __init__(
-        self, module: str, log: Path, parameters: dict, remaps: dict[str, str] | None, load: str | None
+        self,
+        module: str,
+        log: Path,
+        parameters: dict,
+        remaps: dict[str, str] | None,
+        load: str | None,
+        extra: list[str],
     ) -> None:
         self.log = log
-        arguments = ["--ros-args"]
+        arguments = ["--ros-args", *extra]
         for name, value in parameters.items():
             arguments += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
         for source, target in (remaps or {}).items():
             arguments += ["-r", f"{source}:={target}"]
         given = f"load=fakes.{load}" if module == "shape_node" else ""
-        code = f"import fakes; from audio2shape_ros.{module} import main; main({given})"
+        python = {"shape_node": "node"}.get(module, module)
+        code = f"import fakes; from audio2shape_ros.{python} import main; main({given})"
         command = ["-c", code] if load else [str(SCRIPTS / module)]
         path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
         with log.open("w") as file:
@@ -94,10 +108,11 @@ def start(tmp_path_factory) -> Iterator[Callable[..., Process]]:
         parameters: dict | None = None,
         remaps: dict | None = None,
         load: str | None = "load",
+        arguments: list[str] | None = None,
     ) -> Process:
         log = tmp_path_factory.mktemp("log") / f"{module}.txt"
         every = {**(FAST if module == "shape_node" else {}), **(parameters or {})}
-        running.append(Process(module, log, every, remaps, load))
+        running.append(Process(module, log, every, remaps, load, arguments or []))
         return running[-1]
 
     yield starter
@@ -111,7 +126,7 @@ class Client:
     def __init__(self) -> None:
         import rclpy
 
-        from audio2shape_ros.spinning import SteadyExecutor, spin
+        from audio2shape_ros.ros import SteadyExecutor, spin
 
         rclpy.init()
         self.node = rclpy.create_node("tester")

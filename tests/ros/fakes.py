@@ -18,13 +18,15 @@ from audio2shape_core.results import Generation, Heard, OnStep, Step
 from audio2shape_core.settings import Settings
 from audio2shape_core.shape import Shape
 from audio2shape_core.stopwatch import Stopwatch
-from audio2shape_ros.requests.requests import ModelOptions
+from audio2shape_ros.model.messages import ModelOptions
 
 STEP_S = 0.005
 SLOW, SLOW_STEP_S = 77, 0.05  # a seed whose shape takes its time, and how much a step
 POINTS = 2048  # more than this does not fit into the fake's memory
 # Seeds that make it fail.
-KILLED, CRASHED, CUDA, BROKEN, NO_MEMORY, NO_MEMORY_REFINING, DEAF, NO_RASTERIZER, UNPUBLISHABLE = range(101, 110)
+KILLED, CRASHED, CUDA, BROKEN, NO_MEMORY, NO_MEMORY_REFINING, DEAF, NO_RASTERIZER, UNPUBLISHABLE, REFUSED = range(
+    101, 111
+)
 
 
 class FakeModel:
@@ -74,13 +76,15 @@ class FakeModel:
                 raise MemoryError
             if sampling.seed == NO_RASTERIZER:
                 notice = "image not used: ModuleNotFoundError: No module named 'gsplat'"
+            elif sampling.seed == REFUSED:
+                notice = "image not used: the object was not found in it"
             else:
                 refined = self._refine(frame, settings, watch, tell)
         return Generation(
             shape=shape,
             coarse=shape,
             heard=Heard(np.zeros(4), None, "dog", 0.7, shape.scores, 1.0),
-            known=True,
+            known=settings.listening.min_confidence <= 0.7,
             refined=refined,
             pose_source="fitted" if refined else "assumed",
             notice=notice,

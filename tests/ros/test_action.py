@@ -1,5 +1,6 @@
 """The action ~/generate_shape: feedback, cancel, deadline, policies, bad goals."""
 
+import math
 import threading
 import time
 
@@ -232,11 +233,28 @@ def test_deadline_is_kept(client, action):
     [
         ({"audio_uri": "/nonexistent.wav"}, GenerateShape.Result.NO_AUDIO),
         ({"audio_uri": "http://example.com/a.wav"}, GenerateShape.Result.BAD_REQUEST),
+        ({"audio_uri": "file://elsewhere/a.wav"}, GenerateShape.Result.BAD_REQUEST),
+        ({"audio_uri": "file://%00.wav"}, GenerateShape.Result.BAD_REQUEST),
+        ({"audio_uri": "http://["}, GenerateShape.Result.BAD_REQUEST),
+        ({"audio_uri": "/" + 300 * "a"}, GenerateShape.Result.BAD_REQUEST),
+        ({"audio_uri": "~nobody_of_this_name/a.wav"}, GenerateShape.Result.BAD_REQUEST),
+        ({"audio_uri": "/tmp"}, GenerateShape.Result.BAD_REQUEST),
+        ({"audio_uri": "/dev/zero"}, GenerateShape.Result.BAD_REQUEST),
+        ({"audio_uri": "/nonexistent.wav", "window_s": 2.0}, GenerateShape.Result.BAD_REQUEST),
         ({"window_s": -1.0}, GenerateShape.Result.BAD_REQUEST),
+        ({"window_s": 0.001}, GenerateShape.Result.BAD_REQUEST),
+        ({"window_s": math.nan}, GenerateShape.Result.BAD_REQUEST),
+        ({"window_s": math.inf}, GenerateShape.Result.BAD_REQUEST),
+        ({"deadline_s": -1.0}, GenerateShape.Result.BAD_REQUEST),
+        ({"deadline_s": math.nan}, GenerateShape.Result.BAD_REQUEST),
+        ({"deadline_s": math.inf}, GenerateShape.Result.BAD_REQUEST),
+        ({"steps": 2000}, GenerateShape.Result.BAD_REQUEST),
         ({"num_points": 3}, GenerateShape.Result.BAD_REQUEST),
+        ({"num_points": 2**32 - 1}, GenerateShape.Result.BAD_REQUEST),
+        ({"seed": 2**62}, GenerateShape.Result.BAD_REQUEST),
     ],
 )
 def test_bad_goals_are_explained(client, action, goal, code):
     answer = result(client, send(client, action, **goal))
-    assert answer.result.code == code
-    assert len(answer.result.message) > 20
+    assert answer.result.code == code, answer.result.message
+    assert "expected" in answer.result.message or "no sound file" in answer.result.message

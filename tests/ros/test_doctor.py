@@ -1,5 +1,6 @@
 """What the doctor sees of a graph, run as a user would."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,12 +40,11 @@ def test_a_missing_library_is_named_with_its_remedy():
         assert "pip install" in ran.stderr
 
 
-def doctor(*remaps: str) -> tuple[int, list[str]]:
+def doctor(*remaps: str, options: tuple[str, ...] = ()) -> tuple[int, list[str]]:
     """Exit code and lines."""
-    arguments = [item for remap in remaps for item in ("-r", remap)]
-    ran = subprocess.run(
-        [sys.executable, str(DOCTOR), "--ros-args", *arguments], capture_output=True, text=True, timeout=300
-    )
+    arguments = [*options, "--ros-args", *(item for remap in remaps for item in ("-r", remap))]
+    ran = subprocess.run([sys.executable, str(DOCTOR), *arguments], capture_output=True, text=True, timeout=300)
+    assert not ran.stderr
     return ran.returncode, ran.stdout.splitlines()
 
 
@@ -59,6 +59,31 @@ def test_a_healthy_graph_and_what_a_running_node_says(client, process, microphon
     assert any(" weights: " in line for line in lines)  # the machine is looked at too
 
 
+def test_nodes_in_namespaces_are_found_wherever_the_doctor_is(client, start):
+    start(remaps={"__ns": "/robot/left"})
+    client.wait_for(lambda: client.state("/robot/left/audio2shape") == "active", "the node")
+    _, lines = doctor()
+    assert any(line.startswith("note  robot/left/audio2shape: audio input: nothing arrives") for line in lines)
+    assert not any("no node audio2shape runs here" in line for line in lines)
+
+
+def test_the_device_is_honoured_and_the_model_loaded_only_if_asked(client):
+    code, lines = doctor(options=("--device", "cuda:77"))
+    assert code == 1
+    assert any(line.startswith("MEND  weights: device 'cuda:77' is not there") for line in lines)
+    _, lines = doctor()
+    assert not any("loaded on" in line for line in lines)
+
+
+def test_a_signal_ends_it_without_a_traceback():
+    running = subprocess.Popen([sys.executable, str(DOCTOR)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running.stdout.readline()
+    running.send_signal(signal.SIGTERM)
+    _, said = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert not said
+
+
 def test_wrong_types_must_be_mended(client):
     wrong = [
         client.node.create_publisher(kind, f"/wrong/{topic}", 10)
@@ -66,8 +91,8 @@ def test_wrong_types_must_be_mended(client):
     ]
     code, lines = doctor("__ns:=/wrong")
     assert code == 1
-    assert any(line.startswith("MEND  audio carries sensor_msgs/msg/Image, expected") for line in lines)
-    assert any(line.startswith("MEND  image carries audio_common_msgs/msg/AudioInfo") for line in lines)
+    assert any(line.startswith("MEND  /wrong/audio carries sensor_msgs/msg/Image, expected") for line in lines)
+    assert any(line.startswith("MEND  /wrong/image carries audio_common_msgs/msg/AudioInfo") for line in lines)
     assert any("no node audio2shape runs here" in line for line in lines)
     for publisher in wrong:
         client.node.destroy_publisher(publisher)

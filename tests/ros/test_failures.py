@@ -105,13 +105,19 @@ def test_a_microphone_without_stamps_may_pause_too(client, start):
             due += 0.02
 
     timer = client.node.create_timer(0.02, speak)
-    client.wait_for(lambda: hearing(client, "/unstamped/audio2shape"), "sound")
+    node = "/unstamped/audio2shape"
+
+    def audio():
+        return diagnostics(client, node)["audio input"]
+
+    client.wait_for(lambda: hearing(client, node), "sound")
     timer.cancel()
-    time.sleep(2.0)
+    client.wait_for(lambda: "nothing arrives" in audio().message, "the silence", 10)
     due = time.monotonic()
-    complaints = Complaints(client, "audio input", "/unstamped/audio2shape")
+    complaints = Complaints(client, "audio input", node)
     timer.reset()
-    time.sleep(9.0)
+    client.wait_for(lambda: not values(audio())["samples/s"], "a new count", 10)
+    client.wait_for(lambda: values(audio())["samples/s"], "the rate", 20)
     client.node.destroy_timer(timer)
     assert not [told for told in complaints() if "arrive a second" in told]
 
@@ -163,7 +169,7 @@ def test_half_a_sample_does_not_outlive_its_stream(client, process, microphone):
     assert usual == pytest.approx(-13.5, abs=1.1)  # of the sine
     for _ in range(3):
         microphone.stop()
-        time.sleep(1.2)
+        time.sleep(1.0)
         microphone.start()
         client.wait_for(lambda: hearing(client), "sound again", 30)
         assert level() == pytest.approx(usual, abs=1.1)
@@ -245,7 +251,9 @@ def test_mp3_is_decoded(client, start):
         position = (position + 300) % len(stream)
 
     timer = client.node.create_timer(0.05, speak)
-    client.wait_for(lambda: "MP3 x 1 at 16000" in values(diagnostics(client, node)["audio input"])["format"], "mp3")
+    client.wait_for(
+        lambda: "MP3 x 1 at 16000" in values(diagnostics(client, node)["audio input"]).get("format", ""), "mp3"
+    )
     time.sleep(1.0)
     client.wait_for(lambda: generate(client, node).success, "a shape of it")
     client.node.destroy_timer(timer)

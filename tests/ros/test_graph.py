@@ -150,6 +150,9 @@ def test_save_stays_inside_export_dir(client, microphone, export_dir):
         assert not refused.success
         assert f"leads outside {export_dir}" in refused.message
     assert not save("shape", "stl").success
+    assert "one of them" in save("sub/shape.ply", "obj").message
+    assert not save(300 * "a" + ".ply").success
+    assert "cleanup" in set_parameters(client, export_dir="/tmp").reason
 
 
 def test_clear_shows_nothing(client, microphone):

@@ -24,7 +24,6 @@ from sensor_msgs.msg import PointCloud2
 from sounds import RATE, tone
 
 from audio2shape_core.checkpoint import WEIGHTS
-from audio2shape_ros.outputs.outputs import OWN_FRAME
 from audio2shape_ros.parameters import BY_NAME
 
 LAUNCH = Path(__file__).parents[2] / "launch"
@@ -118,8 +117,11 @@ def test_the_demo_shows_a_shape(client, tmp_path):
 
 
 @needs_launch_ros
-@pytest.mark.parametrize(("frame_id", "fixed"), [("", "lens_optical_frame"), ("map", "map")])
-def test_rviz_looks_where_shapes_stand(frame_id, fixed):
+@pytest.mark.parametrize(
+    ("frame_id", "fixed", "namespace", "own"),
+    [("", "lens_optical_frame", "", "audio2shape"), ("map", "map", "/left", "left/audio2shape")],
+)
+def test_rviz_looks_where_shapes_stand(frame_id, fixed, namespace, own):
     """In the camera's frame, and without a camera upright before where it would be."""
     from launch.utilities import perform_substitutions
 
@@ -133,7 +135,7 @@ def test_rviz_looks_where_shapes_stand(frame_id, fixed):
         rviz="true",
         camera_frame="lens_optical_frame",
         frame_id=frame_id,
-        namespace="",
+        namespace=namespace,
         image_topic="image",
         use_sim_time="false",
     )
@@ -146,7 +148,7 @@ def test_rviz_looks_where_shapes_stand(frame_id, fixed):
     viewer, transform = map(words, module.rviz(context))
     assert viewer[viewer.index("-f") + 1] == fixed
     numbers = {name: float(transform[transform.index(f"--{name}") + 1]) for name in ("z", "qx", "qy", "qz", "qw")}
-    assert (transform[transform.index("--frame-id") + 1], transform[-1]) == ("lens_optical_frame", OWN_FRAME)
+    assert (transform[transform.index("--frame-id") + 1], transform[-1]) == ("lens_optical_frame", own)
     turn = Rotation.from_quat([numbers[f"q{axis}"] for axis in "xyzw"])
     front, up = turn.apply([[1, 0, 0], [0, 0, 1]])
     np.testing.assert_allclose([*front, *up, numbers["z"]], [0, 0, -1, 0, -1, 0, 2], atol=1e-9)

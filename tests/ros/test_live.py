@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audio2shape_ros.msg import ShapeHypothesis
 from diagnostic_msgs.msg import DiagnosticStatus
-from graph import NODE, diagnostics, generate, set_parameters, values
+from graph import NODE, Camera, diagnostics, generate, set_parameters, values
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "nearest_sound.py"
 
@@ -37,8 +37,13 @@ def test_the_example_consumer_says_what_and_where(client, microphone, tmp_path):
         consumer = subprocess.Popen([sys.executable, str(EXAMPLE)], stdout=file, stderr=file, env=environment)
     try:
         assert generate(client).success
-        where = r"dog \(70%\), about \d\.\d m away in audio2shape"
-        client.wait_for(lambda: re.search(where, said.read_text()), "its words")
+        client.wait_for(lambda: "dog (70%), direction unknown" in said.read_text(), "its words", 20)
+        camera = Camera(client)
+        client.wait_for(lambda: diagnostics(client)["camera"].message == "seeing", "the camera")
+        assert generate(client).success
+        where = r"dog \(70%\), \d\.\d m away in camera_optical_frame"
+        client.wait_for(lambda: re.search(where, said.read_text()), "its words about a fitted shape", 20)
+        camera.stop()
     finally:
         consumer.send_signal(signal.SIGINT)
         code = consumer.wait(20)

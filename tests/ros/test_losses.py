@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audio2shape_ros.audio.lost_messages import PUNCTUAL_S, Losses
+from audio2shape_ros.audio.stamps import PUNCTUAL_S, Losses
 
 DURATION = 0.02
 LATER = round(PUNCTUAL_S / DURATION) + 2  # messages until a loss is noticed

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_node_understands_the_other_family():
     workspace = [sys.executable, str(ROOT / "scripts/ros_workspace.py"), "--family", "mgonzs13", "--"]
     # The environment of the first workspace must not reach into this one.

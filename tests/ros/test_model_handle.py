@@ -13,8 +13,11 @@ import pytest
 from graph import gone
 
 from audio2shape_core.errors import Cancelled, DeadlineMissed, InputError
+from audio2shape_core.frame import Frame
+from audio2shape_core.settings import Refining, Sampling, Settings
+from audio2shape_ros.errors import ModelFailed, OutOfMemory
 from audio2shape_ros.model.handle import ModelHandle
-from audio2shape_ros.requests.requests import Job, ModelFailed, ModelOptions, OutOfMemory, Request, View
+from audio2shape_ros.model.messages import ModelOptions, Request
 
 SOUND = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
 
@@ -23,14 +26,17 @@ def options(weights: str = "", **changes) -> ModelOptions:
     return ModelOptions(weights_dir=weights, device="cpu", cpu_threads=1, allow_random=False, **changes)
 
 
-def job(seed: int = 0, progress=None, cancelled: threading.Event | None = None, **fields) -> Job:
-    values = {"steps": 4, "guidance": None, "num_points": 300, **fields}
-    request = Request(SOUND, 16000, 0.0, 1.0, seed=seed, tell_progress=progress is not None, **values)
-    return Job(request, progress=progress, cancelled=cancelled or threading.Event())
+FRAME = Frame(np.zeros((8, 8, 3), np.uint8))
 
 
-def make(handle: ModelHandle, *arguments, **fields):
-    return handle.make(job(*arguments, **fields), on_preview=lambda shape: None)
+def request(seed: int = 0, *, steps: int = 4, num_points: int = 300, refine_steps: int = 0, **fields) -> Request:
+    settings = Settings(sampling=Sampling(seed, steps, num_points=num_points), refining=Refining(refine_steps))
+    return Request(SOUND, 16000, settings, **fields)
+
+
+def make(handle: ModelHandle, seed: int = 0, progress=None, cancelled: threading.Event | None = None, **fields):
+    asked = request(seed, send_progress=progress is not None, **fields)
+    return handle.make(asked, cancelled or threading.Event(), progress)
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +74,15 @@ def test_every_step_is_told_if_wanted(shared):
 
 
 def test_previews_are_told_if_wanted(shared):
-    view = View(np.zeros((8, 8, 3), np.uint8), None, "", 0)
-
     def previews(**fields) -> list[float]:
         """How much of the finished extent each of them has."""
         told = []
-        outcome = shared.make(job(steps=6, **fields), on_preview=told.append)
+        outcome = shared.make(request(steps=6, **fields), threading.Event(), on_preview=told.append)
         return [round(float(np.ptp(shape.points) / np.ptp(outcome.shape.points)), 2) for shape in told]
 
-    assert previews(tell_preview=True, preview_steps=2) == [0.33, 0.67]  # after the last step comes the shape itself
-    assert previews(tell_preview=True, preview_steps=4, view=view, refine_steps=2) == [0.67, 1.0]
-    assert previews(tell_preview=True) == []
+    assert previews(send_preview=True, preview_steps=2) == [0.33, 0.67]  # after the last step comes the shape itself
+    assert previews(send_preview=True, preview_steps=4, frame=FRAME, refine_steps=2) == [0.67, 1.0]
+    assert previews(send_preview=True) == []
     assert previews(preview_steps=2) == []
 
 
@@ -99,9 +103,8 @@ def test_cancel_reaches_the_next_step(shared, stage):
         if step[0] == stage:
             cancelled.set()
 
-    view = View(np.zeros((8, 8, 3), np.uint8), None, "", 0)
     with pytest.raises(Cancelled):
-        make(shared, 0, progress, cancelled, steps=400, view=view, refine_steps=400)
+        make(shared, 0, progress, cancelled, steps=400, frame=FRAME, refine_steps=400)
     after = len(told) - 1 - next(i for i, step in enumerate(told) if step[0] == stage)
     assert after < 20  # steps while the word was under way; all 400 would have come otherwise
     assert make(shared, 9).seed == 9
@@ -116,8 +119,7 @@ def test_out_of_memory_is_tried_once_more_with_less(shared):
     outcome = make(shared, num_points=fakes.POINTS + 1)
     assert len(outcome.shape.points) == fakes.POINTS
     assert "out of memory" in outcome.notice
-    view = View(np.zeros((8, 8, 3), np.uint8), None, "", 0)
-    outcome = make(shared, fakes.NO_MEMORY_REFINING, view=view, refine_steps=3)
+    outcome = make(shared, fakes.NO_MEMORY_REFINING, frame=FRAME, refine_steps=3)
     assert not outcome.refined
     assert "without refinement" in outcome.notice
     with pytest.raises(OutOfMemory, match="shape.num_points"):
@@ -126,8 +128,7 @@ def test_out_of_memory_is_tried_once_more_with_less(shared):
 
 
 def test_a_shape_that_cannot_be_refined_is_given_as_it_is(shared):
-    view = View(np.zeros((8, 8, 3), np.uint8), None, "", 0)
-    outcome = make(shared, fakes.NO_RASTERIZER, view=view, refine_steps=3)
+    outcome = make(shared, fakes.NO_RASTERIZER, frame=FRAME, refine_steps=3)
     assert not outcome.refined
     assert outcome.notice == "image not used: ModuleNotFoundError: No module named 'gsplat'"
 

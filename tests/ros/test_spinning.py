@@ -6,9 +6,8 @@ import pytest
 import rclpy
 from audio2shape_ros.action import GenerateShape
 from rclpy.action import ActionClient, ActionServer
-from rclpy.impl.implementation_singleton import rclpy_implementation
 
-from audio2shape_ros.spinning import SteadyExecutor, spin
+from audio2shape_ros.ros import InvalidHandle, RCLError, SteadyExecutor, spin
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def node(client):
     made.destroy_node()
 
 
-@pytest.mark.parametrize("error", [rclpy_implementation.InvalidHandle, rclpy_implementation.RCLError])
+@pytest.mark.parametrize("error", [InvalidHandle, RCLError])
 def test_the_callback_group_goes_on(client, node, error):
     """What rclpy raises where an action client is destroyed between being found ready and being taken."""
 

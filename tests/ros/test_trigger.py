@@ -8,12 +8,15 @@ from audio2shape_ros.parameters import TABLE, Settings
 DEFAULTS = {p.name: p.default for p in TABLE}
 
 
-def fired(trigger: Trigger, sound: np.ndarray, *, start: float = 100.0, chunk: int = 320) -> list[tuple[float, float]]:
-    """When shapes were due, seconds from the beginning of the sound, and of how much sound."""
+def fired(
+    trigger: Trigger, sound: np.ndarray, *, start: float = 100.0, chunk: int = 320, since: float = 0.0
+) -> list[tuple[float, float]]:
+    """When shapes were due, seconds from the beginning of the sound, and of how much sound. The steady clock is `since`
+    seconds ahead of the sound's."""
     calls = []
     for i in range(0, len(sound), chunk):
         end = start + (i + chunk) / RATE
-        if seconds := trigger.heard(sound[i : i + chunk], RATE, end):
+        if seconds := trigger.heard(sound[i : i + chunk], RATE, end, steady=end + since):
             calls.append((end - start, seconds))
     return calls
 
@@ -73,4 +76,14 @@ def test_a_bag_that_starts_again_is_heard_again():
     trigger = onset()
     sound = np.concatenate([quiet(2), tone(1), quiet(1)])
     first = fired(trigger, sound)
-    assert fired(trigger, sound) == first
+    assert fired(trigger, sound, since=60.0) == first
+
+
+@pytest.mark.parametrize("stamps", ["back", "alternating", "constant", "ahead"])
+def test_no_stamps_get_round_the_period(stamps):
+    """0.5 s of steady time between two shapes, whatever the sound's clock says."""
+    trigger = Trigger(Settings({**DEFAULTS, "trigger.mode": "continuous", "trigger.period_s": 0.5}))
+    ends = {"back": lambda n: 100 - n, "alternating": lambda n: 100 + 2 * (n % 2), "constant": lambda n: 100.0}
+    end = ends.get(stamps, lambda n: 100.0 + 1e7 * n)
+    times = [n * 0.02 for n in range(250) if trigger.heard(tone(0.02), RATE, end(n), 1000 + n * 0.02)]
+    assert times == pytest.approx([0.5 * n for n in range(10)])
