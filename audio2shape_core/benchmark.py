@@ -12,6 +12,8 @@ import time
 import numpy as np
 
 from audio2shape_core.camera import Camera
+from audio2shape_core.frame import Frame
+from audio2shape_core.looking.foreground import find_foreground
 from audio2shape_core.pipeline import AudioToShape
 from audio2shape_core.refinement import refine
 from audio2shape_core.settings import Sampling, Settings
@@ -69,8 +71,9 @@ def time_refinement(points: np.ndarray, colors: np.ndarray, model: AudioToShape)
     image = render(Gaussians.from_cloud(points, 255 - colors[:REFINE_POINTS]), camera)
     rgba = np.concatenate([image.color.numpy(), image.alpha.numpy()[..., None]], axis=-1)
     picture = np.round(rgba.clip(0, 1) * 255).astype(np.uint8)
-    settings = {"camera": camera, "pose_known": True, "device": str(model.device)}
-    refine(points, colors[:REFINE_POINTS], picture, iterations=5, **settings)
+    frame = Frame(picture, camera, pose_known=True)
+    arguments = points, colors[:REFINE_POINTS], frame, find_foreground(picture)
+    refine(*arguments, iterations=5, device=str(model.device))
     start = time.perf_counter()
-    refine(points, colors[:REFINE_POINTS], picture, iterations=REFINE_STEPS, **settings)
+    refine(*arguments, iterations=REFINE_STEPS, device=str(model.device))
     return time.perf_counter() - start

@@ -42,6 +42,23 @@ def surface_discs(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return quats, np.repeat(DISC_WIDTH * spacing(points)[:, None], 3, axis=1) * (1, 1, DISC_FLATNESS)
 
 
+def farthest_points(points: np.ndarray, count: int) -> np.ndarray:
+    """(count,) indices into points (N, 3), count <= N: farthest point sampling (Eldar et al. 1997).
+
+    Each is the one farthest from all before it, so that every beginning of the list is spread evenly, too. Takes time
+    N x count: 8192 of 16384 a fifth of a second.
+    """
+    x, y, z = np.ascontiguousarray(np.transpose(points), np.float32)
+    chosen = np.zeros(count, np.int64)
+    distance = np.full(len(points), np.inf, np.float32)  # squared, to the nearest one chosen
+    for k in range(1, count):
+        last = chosen[k - 1]
+        dx, dy, dz = x - x[last], y - y[last], z - z[last]
+        np.minimum(distance, dx * dx + dy * dy + dz * dz, out=distance)
+        chosen[k] = distance.argmax()
+    return chosen
+
+
 def resize_cloud(points: np.ndarray, num_points: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A cloud at another size: (N, 3) -> points (num_points, 3), and which point each belongs to (num_points,).
 

@@ -11,6 +11,14 @@ from audio2shape_core.errors import InputError
 
 
 @dataclass(frozen=True)
+class Foreground:
+    """Where the object is. mask: (H, W) float32, 0..1. confidence: 0..1 that it is one whole object alone."""
+
+    mask: np.ndarray
+    confidence: float
+
+
+@dataclass(frozen=True)
 class Frame:
     """A camera frame.
 

@@ -8,10 +8,12 @@ generation.shape.save("guitar.ply")
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -29,14 +31,17 @@ from audio2shape_core.generation.denoiser import UNetDenoiser
 from audio2shape_core.generation.diffusion import sample
 from audio2shape_core.generation.vqvae import PointCloudVQVAE
 from audio2shape_core.presets import PRESETS, AlignmentConfig, DenoiserConfig, Preset
-from audio2shape_core.refinement import Refined, refine
 from audio2shape_core.results import Generation, Heard, OnStep, Step
-from audio2shape_core.settings import Refining, Sampling, Settings, limits_of
+from audio2shape_core.settings import Refining, Sampling, Settings
 from audio2shape_core.shape import Shape
 from audio2shape_core.stopwatch import Stopwatch
 from audio2shape_core.vocabulary import Vocabulary
 
+if TYPE_CHECKING:
+    from audio2shape_core.refinement import Refined
+
 DEFAULTS = Settings()
+LEAST_REFINING_S = 1.0  # before a deadline, below which an image is not looked at
 ASSUMED_SIZE = (256, 256)  # pixels of the camera assumed when there is none
 
 
@@ -206,34 +211,41 @@ class AudioToShape:
         refining: Refining = DEFAULTS.refining,
         *,
         seed: int = 0,
+        deadline: float | None = None,
         stopwatch: Stopwatch | None = None,
         on_step: OnStep | None = None,
     ) -> tuple[Shape, Refined]:
         """Fit a coarse shape to a camera frame with 3D Gaussians.
 
-        Returns the refined shape, or the coarse one where the image was not trusted.
+        Returns the refined shape, or the coarse one where the image was not trusted. `deadline` is time.monotonic().
+        Raises InputError for an image without anything in it, and for a mask without object or without background.
         """
+        from audio2shape_core.looking.foreground import find_foreground  # what only images need is imported with them
+        from audio2shape_core.refinement import refine
+
+        watch = stopwatch or Stopwatch()
+        if refining.time_budget_s is not None:
+            deadline = min(math.inf if deadline is None else deadline, time.monotonic() + refining.time_budget_s)
 
         def follow(stage: str, step: int, total: int) -> None:
             if on_step:
                 on_step(Step(stage, step, total))
 
+        with watch.stage("look"):
+            foreground = find_foreground(frame.image, frame.mask)
         fitted = refine(
             shape.points,
             shape.colors,
-            frame.image,
-            camera=frame.camera,
-            pose_known=frame.pose_known,
-            mask=frame.mask,
+            frame,
+            foreground,
             iterations=refining.iterations,
-            time_budget_s=refining.time_budget_s,
+            deadline=deadline,
             seed=seed,
             device=str(self.device),
             progress=follow,
         )
         for stage, seconds in fitted.seconds.items():
-            if stopwatch:
-                stopwatch.add(stage, seconds)
+            watch.add(stage, seconds)
         if not fitted.accepted:
             return shape, fitted
         trust = np.float32(max(shape.confidence.max(), 1e-6))  # how sure the label is; the fit adds its own measure
@@ -282,25 +294,24 @@ class AudioToShape:
         coarse = self.imagine(heard, settings.sampling, stopwatch=watch, on_step=tell)
 
         shape, refined, pose_source = coarse, None, "assumed"
-        refining = _within(settings.refining, deadline)
         if frame is not None:
             if settings.refining.iterations == 0:
                 notices.append("image not used: refinement is off (0 iterations)")
-            elif refining is None:
+            elif deadline is not None and deadline - time.monotonic() < LEAST_REFINING_S:
                 notices.append("image not used: no time was left before the deadline")
             else:
                 try:
-                    shape, refined = self.refine(
-                        coarse, frame, refining, seed=settings.sampling.seed, stopwatch=watch, on_step=tell
-                    )
+                    run = {"seed": settings.sampling.seed, "deadline": deadline, "stopwatch": watch, "on_step": tell}
+                    shape, refined = self.refine(coarse, frame, settings.refining, **run)
                 except Exception as error:
                     if not _leaves_the_shape(error):
                         raise
-                    notices.append(f"image not used: {type(error).__name__}: {error}")
+                    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+                    notices.append(f"image not used: {kind}{error}")
         if refined is not None and refined.accepted:
             pose_source = "given" if frame.pose_known else "fitted"
         elif refined is not None:
-            notices.append("image not used: the object was not found in it, or the fit cannot be trusted")
+            notices.append(f"image not used: {refined.reason}")
         return Generation(
             shape=shape,
             coarse=coarse,
@@ -325,17 +336,6 @@ class AudioToShape:
         matrix = camera.world_to_camera.copy()
         matrix[:3] *= scale
         return replace(shape, camera_from_shape=matrix)
-
-
-def _within(refining: Refining, deadline: float | None) -> Refining | None:
-    """The same settings with a time budget that ends at the deadline; None where nothing is left of it."""
-    if deadline is None:
-        return refining
-    left = deadline - time.monotonic()
-    if refining.time_budget_s is not None:
-        left = min(left, refining.time_budget_s)
-    lowest, highest = (getattr(limits_of(Refining)["time_budget_s"], end) for end in ("low", "high"))
-    return replace(refining, time_budget_s=min(left, highest)) if left >= lowest else None
 
 
 def _leaves_the_shape(error: Exception) -> bool:

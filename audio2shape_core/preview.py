@@ -56,9 +56,10 @@ def save_preview(path: Path, waveform: np.ndarray, generation: Generation, image
         draw_cloud(figure.add_subplot(grid[2], projection="3d"), shape.points, shape.colors, title, TITLE)
         upper, lower = grid[3].subgridspec(2, 1).subplots()
         upper.imshow(image)
-        lower.imshow(refined.rendering)
         upper.set_title("camera")
-        lower.set_title("the Gaussians, rendered")
+        if refined.rendering is not None:
+            lower.imshow(refined.rendering)
+            lower.set_title("the Gaussians, rendered")
         upper.set_axis_off()
         lower.set_axis_off()
     write_png(figure, path)

@@ -22,6 +22,8 @@ import numpy as np
 import torch
 
 from audio2shape_core.camera import Camera
+from audio2shape_core.frame import Frame
+from audio2shape_core.looking.foreground import find_foreground
 from audio2shape_core.refinement import refine
 from audio2shape_core.splatting import Gaussians, render
 from audio2shape_core.splatting.reference import render_dense
@@ -91,11 +93,11 @@ def time_refinement(device: str, steps: int, count: int, side: int) -> dict:
     with torch.no_grad():
         seen = render(Gaussians.from_cloud(points, 255 - colors).solid(), camera)
     picture = torch.cat([seen.color, seen.alpha[..., None]], -1).clamp(0, 1).mul(255).round().to(torch.uint8).numpy()
-    settings = {"camera": camera, "pose_known": True, "device": device}
     flattened = (points * (1, 0.95, 1.05)).astype(np.float32)
-    refine(flattened, colors, picture, iterations=5, **settings)  # kernels are compiled or loaded
+    arguments = flattened, colors, Frame(picture, camera, pose_known=True), find_foreground(picture)
+    refine(*arguments, iterations=5, device=device)  # kernels are compiled or loaded
     wall, cpu = time.perf_counter(), time.process_time()
-    refine(flattened, colors, picture, iterations=steps, **settings)
+    refine(*arguments, iterations=steps, device=device)
     return {
         "setting": f"{steps} steps, {count} Gaussians, {side} px, {device}",
         "seconds": round(time.perf_counter() - wall, 2),

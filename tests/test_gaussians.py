@@ -7,13 +7,15 @@ from scenes import box_cloud
 from scipy.spatial import cKDTree
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.clouds import DISC_FLATNESS, DISC_WIDTH, spacing
-from audio2shape_core.refinement.appearance import color_transfer, paint, spread_colors
+from audio2shape_core.clouds import DISC_FLATNESS, DISC_WIDTH, farthest_points, spacing
+from audio2shape_core.refinement.adam import Adam
+from audio2shape_core.refinement.appearance import color_transfer, paint, spread_colors, visibility
 from audio2shape_core.refinement.deformation import Deformation
 from audio2shape_core.refinement.dense_cloud import onto_surface, sample_cloud
-from audio2shape_core.refinement.density import DensityControl, choose, double, weighted_residual
+from audio2shape_core.refinement.density import DensityControl
+from audio2shape_core.refinement.symmetry import SmoothField
 from audio2shape_core.splatting.gaussians import Gaussians
-from audio2shape_core.splatting.rasterizer import render
+from audio2shape_core.splatting.rasterizer import blending_weights, render
 
 CAMERA = Camera.look_at(40, 20, width=40, height=32)
 
@@ -51,39 +53,60 @@ def test_repeated_points_have_a_size():
     assert spacing(points).min() > 0
 
 
-def test_burden_of_a_gaussian_is_weight_times_residual(gaussians):
-    """Blending weights by brute force: the image changes by the weight when one colour changes by one."""
+def test_sums_of_blending_weights_are_those_of_brute_force(gaussians):
+    """The image changes by the weight when one colour changes by one."""
     residual = torch.rand(CAMERA.height, CAMERA.width, generator=torch.Generator().manual_seed(0))
-    error, weight = weighted_residual(gaussians, CAMERA, residual)
+    values = torch.stack([residual, torch.ones_like(residual), 2 * residual, residual**2], -1)
+    sums = blending_weights(gaussians, CAMERA, values)
+    assert sums.shape == (400, 4)
+    error, weight, twice, squares = sums.unbind(-1)
+    assert torch.allclose(twice, 2 * error)
     for i in torch.argsort(weight, descending=True)[[0, 10, 50]]:
         brighter = gaussians.map(torch.clone)
         brighter.colors[i, 0] += 1
         share = (render(brighter, CAMERA).color - render(gaussians, CAMERA).color)[..., 0]
         assert weight[i] == pytest.approx(share.sum().item(), rel=1e-3)
         assert error[i] == pytest.approx((share * residual).sum().item(), rel=1e-3)
+        assert squares[i] == pytest.approx((share * residual**2).sum().item(), rel=1e-3)
+
+
+def test_what_is_in_front_is_seen_and_what_is_behind_is_not():
+    camera = Camera.look_at(0, 0, width=48, height=48)
+    grid = np.stack(np.meshgrid(np.linspace(-0.4, 0.4, 12), np.linspace(-0.4, 0.4, 12)), -1).reshape(-1, 2)
+    plates = np.concatenate([np.insert(grid, 0, x, axis=1) for x in (0.3, -0.3)]).astype(np.float32)
+    gaussians = Gaussians.from_cloud(plates, np.zeros((288, 3), np.uint8)).solid()
+    gaussians.means[-1] += 50  # out of the picture
+    seen = visibility(gaussians, camera)
+    assert seen[:144].mean() > 0.2  # discs overlap, and share what is seen
+    assert seen[144:].mean() < 0.02
+    assert seen[-1] == 0
+    alone = gaussians.map(lambda t: t[70:71])
+    assert visibility(alone, camera).item() == pytest.approx(1, abs=0.03)
 
 
 def test_density_control_prunes_the_faint_and_doubles_the_burdened(gaussians):
     gaussians.logit_opacities[:7] = -10
     error = torch.ones(400)
     error[100:110] = 50
-    kept, doubled = choose(gaussians, error, DensityControl(), 400)
+    kept, doubled = DensityControl().choose(gaussians, error, 400)
     assert kept.tolist() == list(range(7, 400))
     assert kept[doubled].tolist() == list(range(100, 110))
-    full = DensityControl(max_growth=0.9)
-    assert len(choose(gaussians, error, full, 400)[1]) == 0
+    assert len(DensityControl(max_growth=0.9).choose(gaussians, error, 400)[1]) == 0
+    changed, origin = DensityControl().change(gaussians, error, 400, torch.Generator())
+    assert len(changed) == len(origin) == 403
+    assert origin.tolist() == [*range(7, 100), *range(110, 400), *range(100, 110), *range(100, 110)]
+    assert torch.equal(changed.colors, gaussians.colors[origin])
 
 
 def test_doubling_keeps_the_middle_and_the_light(gaussians):
-    halves = double(gaussians, DensityControl(), torch.Generator().manual_seed(0))
-    first, second = halves.map(lambda t: t[:400]), halves.map(lambda t: t[400:])
+    first, second = DensityControl().double(gaussians, torch.Generator().manual_seed(0))
     assert torch.allclose((first.means + second.means) / 2, gaussians.means, atol=1e-6)
     assert not torch.allclose(first.means, gaussians.means, atol=1e-4)
     assert torch.allclose(1 - (1 - first.opacities) * (1 - second.opacities), gaussians.opacities, atol=1e-5)
 
 
 def test_schedule_scales_with_the_budget():
-    short, long = (sorted(DensityControl().steps(n)) for n in (100, 1000))
+    short, long = (DensityControl().steps(n) for n in (100, 1000))
     assert [10 * step for step in short] == pytest.approx(long, abs=10)
     assert 40 < short[0] < short[-1] <= 80
 
@@ -114,9 +137,39 @@ def test_dense_points_lie_closer_to_the_surface_than_the_centres():
     assert np.linalg.norm(smoothed - noisy, axis=1).max() <= np.median(spacing(noisy)) + 1e-9
 
 
+def test_adam_is_torchs():
+    """Same bits, also after the set of parameters changed its size."""
+    rng = torch.Generator().manual_seed(0)
+    ours = {"a": torch.randn(5, 3, generator=rng), "b": torch.randn(7, generator=rng)}
+    theirs = [{"params": [value.clone().requires_grad_()], "lr": rate} for value, rate in zip(ours.values(), (0.1, 3))]
+    ours = {name: value.requires_grad_() for name, value in ours.items()}
+    adam, reference = Adam(ours, betas=(0.8, 0.95), eps=1e-9), torch.optim.Adam(theirs, betas=(0.8, 0.95), eps=1e-9)
+    for _ in range(6):
+        weights = torch.randn(5, 3, generator=rng)
+        loss = lambda a, b: (weights * a).square().sum() + (b - b.mean()).abs().sum()  # noqa: E731, B023
+        adam.step(loss(*adam.parameters.values()), {"a": 0.1, "b": 3.0})
+        reference.zero_grad()
+        loss(*(group["params"][0] for group in theirs)).backward()
+        reference.step()
+        assert all(torch.equal(p, group["params"][0]) for p, group in zip(adam.parameters.values(), theirs))
+    index = torch.tensor([0, 2, 2, 4])
+    adam.follow({"b": adam.parameters["b"].detach()[index].requires_grad_()}, index)
+    assert torch.equal(adam.moments["b"][1], reference.state[theirs[1]["params"][0]]["exp_avg_sq"][index])
+
+
+def test_farthest_points_spread_and_every_beginning_does():
+    """By brute force: each is the one whose nearest among those before it is the farthest."""
+    points = sphere(200)
+    chosen = farthest_points(points, 60)
+    assert len(set(chosen)) == 60
+    for k in range(1, 60):
+        nearest = np.linalg.norm(points[:, None] - points[chosen[:k]], axis=-1).min(1)
+        assert nearest[chosen[k]] == pytest.approx(nearest.max(), rel=1e-5)
+
+
 def lateral_deformation(points: np.ndarray) -> Deformation:
     axes = torch.tensor([[1.0, 0, 0], [0, 0, -1.0]])
-    return Deformation(torch.from_numpy(points), axes, 0.1, length=0.5, amplitude=0.06, nodes=48, symmetric=False)
+    return Deformation(torch.from_numpy(points), axes, 0.1, field=SmoothField(0.5, 0.06, 48), symmetric=False)
 
 
 def test_nothing_moves_along_the_line_of_sight():
@@ -188,7 +241,8 @@ def test_paint_gives_the_seen_their_pixels_and_leaves_the_hidden():
     target = torch.zeros(48, 48, 3)
     target[:, :24, 0], target[:, 24:, 2] = 1, 1
     painted = paint(grey, camera, target * out.alpha[..., None], out.alpha)
-    left, right, front = out.means2d[:, 0] < 20, out.means2d[:, 0] > 28, grey.means[:, 0] > 0
+    column = torch.from_numpy(camera.project(grey.means.numpy())[0][:, 0])
+    left, right, front = column < 20, column > 28, grey.means[:, 0] > 0
     assert torch.allclose(painted[front & left], torch.tensor([1.0, 0, 0]), atol=0.1)
     assert torch.allclose(painted[front & right], torch.tensor([0, 0, 1.0]), atol=0.1)
     assert torch.allclose(painted[~front], grey.colors[0], atol=0.05)

@@ -111,7 +111,7 @@ def test_an_image_without_an_object_is_not_used_and_the_result_says_why(model, b
     run = model.generate(bell, frame=grey, settings=Settings(sampling=Sampling(steps=2)))
     assert run.shape is run.coarse
     assert run.pose_source == "assumed"
-    assert run.notice.startswith("image not used: ")
+    assert run.notice == "image not used: the object was not found in the image"
 
 
 def test_white_noise_is_called_unknown(model):
@@ -141,7 +141,7 @@ def test_a_refinement_that_fails_leaves_the_shape(model, bell, monkeypatch):
     def fail(*_, **__):
         raise ModuleNotFoundError("No module named 'gsplat'")
 
-    monkeypatch.setattr("audio2shape_core.pipeline.refine", fail)
+    monkeypatch.setattr("audio2shape_core.refinement.refine", fail)
     run = model.generate(bell, frame=scene(model, bell), settings=Settings(sampling=Sampling(steps=1)))
     assert run.shape is run.coarse
     assert run.notice == "image not used: ModuleNotFoundError: No module named 'gsplat'"

@@ -7,7 +7,8 @@ import numpy as np
 
 from audio2shape_core.evaluation.metrics import chamfer
 from audio2shape_core.evaluation.scene import POINTS, Scene, errors, overlap, photograph
-from audio2shape_core.looking.foreground import Foreground, find_foreground
+from audio2shape_core.frame import Foreground, Frame
+from audio2shape_core.looking.foreground import find_foreground
 from audio2shape_core.refinement import Refined, refine
 from audio2shape_core.refinement.pose import estimate_pose
 from audio2shape_core.splatting import Gaussians
@@ -18,8 +19,8 @@ HIDDEN = 0.2  # share of the object that the occluder hides
 
 def pose_unknown(scene: Scene, iterations: int, device: str) -> dict[str, float]:
     """Only the intrinsics and the mask are given."""
-    settings = {"camera": scene.view, "mask": scene.alpha, "iterations": iterations, "device": device}
-    refined = refine(scene.coarse, scene.coarse_colors, scene.image, **settings)
+    frame, seen = Frame(scene.image, scene.view), Foreground(scene.alpha, 1.0)
+    refined = refine(scene.coarse, scene.coarse_colors, frame, seen, iterations=iterations, device=device)
     return {"l1_view": _l1(refined, scene), "accepted": float(refined.accepted)}
 
 
@@ -27,8 +28,8 @@ def cluttered(scene: Scene, iterations: int, device: str, rng: np.random.Generat
     """Only the intrinsics are given, and the object stands before things of all colours."""
     picture = before_clutter(scene.image, scene.alpha, rng)
     found = find_foreground(picture)
-    settings = {"camera": scene.view, "iterations": iterations, "device": device}
-    refined = refine(scene.coarse, scene.coarse_colors, picture, **settings)
+    frame = Frame(picture, scene.view)
+    refined = refine(scene.coarse, scene.coarse_colors, frame, found, iterations=iterations, device=device)
     return {
         "mask_overlap": overlap(found.mask, scene.alpha),
         "l1_view": _l1(refined, scene),
@@ -39,8 +40,8 @@ def cluttered(scene: Scene, iterations: int, device: str, rng: np.random.Generat
 def occluded(scene: Scene, iterations: int, device: str, rng: np.random.Generator) -> dict[str, float]:
     """Pose and mask are given, but something hides a part of the object, which the mask leaves out."""
     visible = np.where(bar(scene.alpha, rng), 0, scene.alpha).astype(np.float32)
-    settings = {"camera": scene.view, "pose_known": True, "mask": visible, "iterations": iterations, "device": device}
-    refined = refine(scene.coarse, scene.coarse_colors, scene.image, **settings)
+    frame, seen = Frame(scene.image, scene.view, pose_known=True), Foreground(visible, 1.0)
+    refined = refine(scene.coarse, scene.coarse_colors, frame, seen, iterations=iterations, device=device)
     target = scene.points[-POINTS:]
     return {
         "l1_view": _l1(refined, scene),

@@ -14,6 +14,7 @@ from audio2shape_core.data.manifest import Item, read_manifest
 from audio2shape_core.evaluation.scene import POINTS, overlap, photograph
 from audio2shape_core.evaluation.task import Task, mean
 from audio2shape_core.files import replacing
+from audio2shape_core.frame import Frame
 from audio2shape_core.looking.foreground import find_foreground
 from audio2shape_core.refinement import refine
 from audio2shape_core.splatting import Gaussians
@@ -42,7 +43,7 @@ def measure_photographs(task: Task) -> dict:
             continue
         ((_, (points, colors)),) = made
         found = find_foreground(image)
-        refined = refine(points, colors, image, iterations=task.sizes.iterations)
+        refined = refine(points, colors, Frame(image), found, iterations=task.sizes.iterations)
         before = Gaussians.from_cloud(points, colors).solid()
         (front, alpha), (start, start_alpha) = (photograph(g, refined.camera) for g in (refined.gaussians, before))
         aside = photograph(refined.gaussians, _turned(refined.camera))[0]

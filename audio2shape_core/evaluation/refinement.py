@@ -26,7 +26,7 @@ from audio2shape_core.evaluation.photographs import measure_photographs
 from audio2shape_core.evaluation.scene import POINTS, Scene, coarsen, errors, photograph
 from audio2shape_core.evaluation.task import Task
 from audio2shape_core.evaluation.visibility import seen_points
-from audio2shape_core.looking.foreground import Foreground
+from audio2shape_core.frame import Foreground, Frame
 from audio2shape_core.refinement import refine
 from audio2shape_core.refinement.pose import estimate_pose
 from audio2shape_core.splatting import Gaussians
@@ -83,9 +83,9 @@ def measure_refinement(shapes: Iterable[tuple[str, np.ndarray, np.ndarray]], tas
 
 def _refine_known(scene: Scene, coarse: np.ndarray, coarse_colors: np.ndarray, iterations: int, device: str) -> dict:
     """Refine a coarse cloud with the true pose and mask, and compare."""
-    settings = {"camera": scene.view, "pose_known": True, "mask": scene.alpha, "device": device}
-    refined = refine(coarse, coarse_colors, scene.image, iterations=iterations, **settings)
-    resampled = refine(coarse, coarse_colors, scene.image, iterations=0, **settings)
+    shown = Frame(scene.image, scene.view, pose_known=True), Foreground(scene.alpha, 1.0)
+    refined = refine(coarse, coarse_colors, *shown, iterations=iterations, device=device)
+    resampled = refine(coarse, coarse_colors, *shown, iterations=0, device=device)
     before = Gaussians.from_cloud(coarse, coarse_colors).solid()
     eye = scene.view.position
     azimuth = math.degrees(math.atan2(eye[1], eye[0]))

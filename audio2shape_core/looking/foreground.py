@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from audio2shape_core.errors import InputError
+from audio2shape_core.frame import Foreground
 from audio2shape_core.pictures import check_mask
 
 WORK_SIDE = 256  # pixels along the longer side while segmenting
@@ -16,14 +15,6 @@ PLAIN_SHARE, PLAIN_DISTANCE = 0.9, 12.0
 # An object smaller or larger than these shares of the frame is not believed.
 AREA_MIN, AREA_MAX = 0.01, 0.9
 WHOLE_SIDE = 0.9  # opaque pixels along more than this share of a side of the frame: the picture goes on there
-
-
-@dataclass(frozen=True)
-class Foreground:
-    """mask (H, W) float32, 0..1; confidence 0..1 that it is one whole object and nothing else."""
-
-    mask: np.ndarray
-    confidence: float
 
 
 def find_foreground(image: np.ndarray, mask: np.ndarray | None = None) -> Foreground:

@@ -1,8 +1,8 @@
-"""Colours: of the whole shape from the picture's, and of what the picture does not show."""
+"""Colours: of the whole shape from the picture's, and of what the picture does not show; what it shows."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
 
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor
 
 from audio2shape_core.camera import Camera
 from audio2shape_core.splatting.gaussians import Gaussians
-from audio2shape_core.splatting.rasterizer import render
+from audio2shape_core.splatting.projection import project
+from audio2shape_core.splatting.rasterizer import blending_weights
 
 NEIGHBORS = 12
 SEEN = 0.3  # a Gaussian seen this well tells others its colour,
@@ -47,18 +48,24 @@ def color_transfer(color: Tensor, alpha: Tensor, target: Tensor, mask: Tensor) -
 def paint(gaussians: Gaussians, camera: Camera, target: Tensor, mask: Tensor) -> Tensor:
     """(N, 3) colours: of every Gaussian the mean of the pixels that it is seen in, each weighted by its share there.
 
-    What covers less than a pixel keeps a part of its own colour. The sums over pixels are gradients with respect to the
-    colours: one ordinary backward pass gives each for all Gaussians.
+    What covers less than a pixel keeps a part of its own colour.
 
     Arguments:
         target: (H, W, 3) over black, 0..1; mask: (H, W).
     """
-    frozen = gaussians.map(Tensor.detach)
-    colors = frozen.colors.clone().requires_grad_()
-    drawn = render(replace(frozen, colors=colors), camera).color
-    (total,) = torch.autograd.grad(drawn, colors, target, retain_graph=True)
-    (weight,) = torch.autograd.grad(drawn, colors, mask[..., None].expand_as(target).contiguous())
-    return (total + OWN_WEIGHT * frozen.colors) / (weight + OWN_WEIGHT)
+    total, weight = blending_weights(gaussians, camera, torch.cat([target, mask[..., None]], -1)).split((3, 1), -1)
+    return (total + OWN_WEIGHT * gaussians.colors.detach()) / (weight + OWN_WEIGHT)
+
+
+def visibility(gaussians: Gaussians, camera: Camera) -> Tensor:
+    """(N,) 0..1: how much of a Gaussian's footprint reaches the eye; 0 outside the image."""
+    means = gaussians.means.detach()
+    visible = blending_weights(gaussians, camera, torch.ones((camera.height, camera.width, 1), device=means.device))
+    with torch.no_grad():
+        pose = torch.as_tensor(camera.world_to_camera, dtype=means.dtype, device=means.device)
+        xx, xy, yy = project(gaussians, camera, pose).conics.unbind(-1)
+        area = math.tau * (xx * yy - xy * xy).clamp(min=1e-12).rsqrt()  # integral of the footprint, square pixels
+        return (visible[:, 0] / (area * gaussians.opacities).clamp(min=1e-6)).clamp(0, 1)
 
 
 def spread_colors(means: Tensor, colors: Tensor, imagined: Tensor, seen: Tensor) -> Tensor:

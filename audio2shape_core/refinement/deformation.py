@@ -18,7 +18,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from audio2shape_core.refinement.symmetry import smooth_modes, vector_modes
+from audio2shape_core.refinement.symmetry import SmoothField
 
 NEIGHBORS = 8
 
@@ -26,7 +26,7 @@ NEIGHBORS = 8
 class Deformation:
     """Movement of N centres: a smooth field of R modes, and two numbers of each centre's own, across the line of sight.
 
-    The prior of every mode is the standard normal distribution (`smooth_modes`), so that one learning rate and one
+    The prior of every mode is the standard normal distribution (`SmoothField.modes`), so that one learning rate and one
     penalty fit them all.
 
     Arguments:
@@ -34,28 +34,15 @@ class Deformation:
         lateral: (2, 3) the camera's image axes in the world.
         unit: length in which each centre's own movement is measured, the cloud's spacing.
         symmetric: the points are symmetric left to right, and the field keeps them so.
-        length, amplitude: of the field, world units.
-        nodes: spread evenly over the cloud.
     """
 
-    def __init__(
-        self,
-        points: Tensor,
-        lateral: Tensor,
-        unit: float,
-        *,
-        symmetric: bool,
-        length: float,
-        amplitude: float,
-        nodes: int,
-    ) -> None:
+    def __init__(self, points: Tensor, lateral: Tensor, unit: float, *, symmetric: bool, field: SmoothField) -> None:
         self.unit, self.lateral, self.home = unit, lateral, points.detach().clone()
-        cloud, field = self.home.cpu().numpy(), {"length": length, "amplitude": amplitude, "nodes": nodes}
+        cloud = self.home.cpu().numpy()
         if symmetric:
-            even, odd = smooth_modes(cloud, **field, parity=1), smooth_modes(cloud, **field, parity=-1)
-            modes = vector_modes(even, odd, symmetric=True)
+            modes = field.vector_modes(cloud, symmetric=True)
         else:
-            free = smooth_modes(cloud, **field)
+            free = field.modes(cloud)
             modes = np.concatenate([free[:, None] * axis[None, :, None] for axis in lateral.cpu().numpy()], 2)
         self.modes = torch.from_numpy(modes.astype(np.float32)).to(points.device)  # (N, 3, R)
         self.bend = torch.zeros(modes.shape[2], device=points.device, requires_grad=True)

@@ -7,8 +7,7 @@ import torch
 from scipy.spatial import cKDTree
 from scipy.stats import qmc
 
-from audio2shape_core.clouds import spacing
-from audio2shape_core.refinement.spread import farthest_points
+from audio2shape_core.clouds import farthest_points, spacing
 from audio2shape_core.splatting.gaussians import Gaussians
 
 # Points stay within this many standard deviations: neighbouring discs overlap there, the tails would only blur edges.

@@ -1,27 +1,24 @@
 """Adaptive density control (paper III-C): more Gaussians where the image is matched badly, none where they do nothing.
 
 The original trigger is the gradient of the screen position; the paper's is the residual. The share of a pixel's error
-that falls on a Gaussian is its blending weight there, and the sum over pixels of weight x error is the gradient of
-(image x error) with respect to the Gaussian's colour: one ordinary backward pass gives it for all of them
-(cf. Bulo et al. 2024, "Revising Densification in Gaussian Splatting").
+that falls on a Gaussian is its blending weight there (cf. Bulo et al. 2024, "Revising Densification in Gaussian
+Splatting").
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from audio2shape_core.camera import Camera
 from audio2shape_core.splatting.gaussians import Gaussians
-from audio2shape_core.splatting.rasterizer import render
 
 
 @dataclass(frozen=True)
 class DensityControl:
-    """When and how much.
+    """When the set of Gaussians changes, and how much.
 
     Arguments:
         start, stop: shares of the step budget between which the set may change: once the shape is in place.
@@ -42,63 +39,54 @@ class DensityControl:
     split_scale: float = 1.2
     shrink: float = 1.6
 
-    def steps(self, iterations: int) -> set[int]:
-        """The steps, out of `iterations`, after which the set changes."""
-        return {round(share * iterations) for share in np.linspace(self.start, self.stop, self.rounds)} - {0}
+    def steps(self, iterations: int) -> list[int]:
+        """The steps, out of `iterations`, after which the set changes, in order."""
+        shares = np.linspace(self.start, self.stop, self.rounds)
+        return sorted({round(share * iterations) for share in shares} - {0})
 
+    @torch.no_grad()
+    def change(
+        self, gaussians: Gaussians, error: Tensor, first_size: int, generator: torch.Generator
+    ) -> tuple[Gaussians, Tensor]:
+        """One round of pruning, cloning and splitting.
 
-def weighted_residual(gaussians: Gaussians, camera: Camera, residual: Tensor) -> tuple[Tensor, Tensor]:
-    """Per Gaussian: sum over pixels of weight x residual (N,), and of weight (N,), in pixels.
+        Arguments:
+            error: (N,) the error of the image that falls on each. first_size: of the set, before any round.
+        Returns: the new set, and for each Gaussian the index (K,) of the one that it came from.
+        """
+        kept, doubled = self.choose(gaussians, error, first_size)
+        stay = torch.ones(len(kept), dtype=torch.bool, device=kept.device)
+        stay[doubled] = False
+        single, parents = kept[stay], kept[doubled]
+        first, second = self.double(gaussians.map(lambda t: t[parents]), generator)
+        changed = Gaussians.cat([gaussians.map(lambda t: t[single]), first, second])
+        return changed, torch.cat([single, parents, parents])
 
-    Arguments:
-        residual: (H, W) error of each pixel, >= 0.
-    """
-    frozen = gaussians.map(Tensor.detach)
-    colors = frozen.colors.clone().requires_grad_()
-    color = render(Gaussians(**{**vars(frozen), "colors": colors}), camera).color
-    error, weight, _ = torch.autograd.grad(
-        color, colors, torch.stack([residual, torch.ones_like(residual), torch.zeros_like(residual)], -1)
-    )[0].unbind(-1)
-    return error, weight
+    def choose(self, gaussians: Gaussians, error: Tensor, first_size: int) -> tuple[Tensor, Tensor]:
+        """Which Gaussians stay and which are doubled: index of those kept (K,), and of those doubled (D,) among the
+        kept; both ascending."""
+        kept = torch.nonzero(gaussians.opacities > self.prune_opacity).flatten()
+        room = min(int(self.grow * len(kept)), int(self.max_growth * first_size) - len(kept))
+        error = error[kept]
+        # Only what carries clearly more of the error than the average is worth another Gaussian.
+        candidates = error > 2 * error[error > 0].mean()
+        room = max(0, min(room, int(candidates.sum())))
+        return kept, torch.topk(error, room).indices.sort().values
 
+    def double(self, gaussians: Gaussians, generator: torch.Generator) -> tuple[Gaussians, Gaussians]:
+        """The first and the second half of every Gaussian.
 
-def choose(gaussians: Gaussians, error: Tensor, control: DensityControl, first_size: int) -> tuple[Tensor, Tensor]:
-    """Which Gaussians stay and which are doubled.
-
-    Arguments:
-        error: (N,) from `weighted_residual`.
-    Returns: index of those kept (K,), and of those doubled (D,) among the kept; both ascending.
-    """
-    kept = torch.nonzero(gaussians.opacities > control.prune_opacity).flatten()
-    room = min(int(control.grow * len(kept)), int(control.max_growth * first_size) - len(kept))
-    error = error[kept]
-    # Only what carries clearly more of the error than the average is worth another Gaussian.
-    candidates = error > 2 * error[error > 0].mean()
-    room = max(0, min(room, int(candidates.sum())))
-    return kept, torch.topk(error, room).indices.sort().values
-
-
-def double(gaussians: Gaussians, control: DensityControl, generator: torch.Generator) -> Gaussians:
-    """(N) -> (2N): the first and the second half of every Gaussian.
-
-    Wide ones are split: both halves are drawn from the original's own distribution and narrower. Others are cloned a
-    little apart. Opacity is lowered so that two in front of each other let as much light through as one did.
-    """
-    scales = gaussians.scales
-    wide = scales.amax(-1, keepdim=True) > control.split_scale * scales.amax(-1).median()
-    spread = torch.where(wide, 1.0, 0.5)
-    halves = []
-    offset = torch.randn(scales.shape, generator=generator).to(scales) * scales * spread
-    offset = torch.einsum("nij,nj->ni", gaussians.rotations(), offset)
-    opacities = 1 - (1 - gaussians.opacities).sqrt()
-    for sign in (1, -1):
-        halves.append(
-            Gaussians(
-                means=gaussians.means + sign * offset,
-                quats=gaussians.quats,
-                log_scales=torch.where(wide, gaussians.log_scales - np.log(control.shrink), gaussians.log_scales),
-                logit_opacities=torch.logit(opacities, eps=1e-6),
-                colors=gaussians.colors,
-            )
+        Wide ones are split: both halves are drawn from the original's own distribution and narrower. Others are cloned
+        a little apart. Opacity is lowered so that two in front of each other let as much light through as one did.
+        """
+        scales = gaussians.scales
+        wide = scales.amax(-1, keepdim=True) > self.split_scale * scales.amax(-1).median()
+        spread = torch.where(wide, 1.0, 0.5)
+        offset = torch.randn(scales.shape, generator=generator).to(scales) * scales * spread
+        offset = torch.einsum("nij,nj->ni", gaussians.rotations(), offset)
+        half = replace(
+            gaussians,
+            log_scales=torch.where(wide, gaussians.log_scales - np.log(self.shrink), gaussians.log_scales),
+            logit_opacities=torch.logit(1 - (1 - gaussians.opacities).sqrt(), eps=1e-6),
         )
-    return Gaussians(*(torch.cat(pair) for pair in zip(vars(halves[0]).values(), vars(halves[1]).values())))
+        return replace(half, means=gaussians.means + offset), replace(half, means=gaussians.means - offset)

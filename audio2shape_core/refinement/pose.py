@@ -8,9 +8,8 @@ units: a monocular camera cannot tell a small near thing from a large far one.
 
 from __future__ import annotations
 
-import math
-import time
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,7 +18,9 @@ from torch import Tensor
 
 from audio2shape_core.camera import Camera, view_rotation
 from audio2shape_core.errors import Progress
-from audio2shape_core.looking.foreground import Foreground
+from audio2shape_core.frame import Foreground
+from audio2shape_core.refinement.adam import Adam
+from audio2shape_core.refinement.schedule import Schedule
 from audio2shape_core.splatting.gaussians import Gaussians
 from audio2shape_core.splatting.rasterizer import one_torch_thread, render
 
@@ -33,24 +34,36 @@ COLOR_WEIGHT = 0.5
 UPRIGHT_WEIGHT = 0.05  # cost of a roll of one radian
 # Rounds of gradient refinement: how many candidates take part, and for how many steps.
 ROUNDS = ((10, 12), (4, 16), (2, 40))
+RATES = {"twist": 0.03, "place": 0.01}  # learning rates of Adam: radians; shares of the distance
 APART_DEG = 20  # candidates closer than this to a better one are dropped: they would descend to the same place
 # Overlap of silhouettes (intersection over union) at which nothing, and everything, is believed. Of twelve clouds held
 # before another thing's picture ten overlapped by less than .80, of thirteen before their own one.
 OVERLAP_NONE, OVERLAP_FULL = 0.74, 0.94
 ACCEPT_CONFIDENCE = 0.3
+OVERLAP_SURE = OVERLAP_NONE + ACCEPT_CONFIDENCE * (OVERLAP_FULL - OVERLAP_NONE)  # accepted, if the outline is sure
 
 
 @dataclass(frozen=True)
 class PoseEstimate:
-    """camera: the given intrinsics with the estimated pose; residual: silhouette and colour error per pixel of the
-    object (0 is perfect); overlap: intersection over union of the silhouettes; confidence 0..1; accepted: whether the
-    pose should be used."""
+    """camera: the given intrinsics with the estimated pose; overlap: intersection over union of the silhouettes, 0..1;
+    confidence 0..1; accepted: whether the pose should be used."""
 
     camera: Camera
-    residual: float
     overlap: float
     confidence: float
-    accepted: bool
+
+    @property
+    def accepted(self) -> bool:
+        return self.confidence >= ACCEPT_CONFIDENCE
+
+    @property
+    def reason(self) -> str:
+        """Why the pose should not be used, as a sentence without its full stop; empty where it should."""
+        if self.accepted:
+            return ""
+        if self.overlap < OVERLAP_SURE:
+            return f"the shape does not fit the object in the image: their outlines overlap by {self.overlap:.0%}"
+        return "the outline of the object in the image is not clear enough to find out where the camera stood"
 
 
 @one_torch_thread()
@@ -60,7 +73,7 @@ def estimate_pose(
     foreground: Foreground,
     camera: Camera,
     *,
-    time_budget_s: float | None = None,
+    deadline: float | None = None,
     progress: Progress | None = None,
 ) -> PoseEstimate:
     """Find the pose from which `coarse` looks like the object in the image.
@@ -68,37 +81,35 @@ def estimate_pose(
     Arguments:
         image: (H, W, 3) uint8 RGB.
         camera: its intrinsics are used, its pose is not.
-        time_budget_s: seconds; once spent, the best pose so far is returned, whose confidence says how good it is.
+        deadline: time.monotonic() at which the best pose so far is returned; its confidence says how good it is.
         progress: called as progress("pose", step, total).
     """
-    deadline = math.inf if time_budget_s is None else time.monotonic() + time_budget_s
     total = len(AZIMUTHS) * len(ELEVATIONS) + sum(count * steps for count, steps in ROUNDS)
-    tick = _Ticker(progress, total)
+    schedule = Schedule("pose", total, deadline, progress)
     thin = _thinned(coarse)
     small, large = (_Target.cut(image, foreground.mask, camera, side) for side in (SEARCH_SIDE, REFINE_SIDE))
 
     candidates = []
-    for elevation in ELEVATIONS:
-        for azimuth in AZIMUTHS:
-            tick()
-            if candidates and time.monotonic() > deadline:
-                break
-            pose = _centred(thin, view_rotation(azimuth, elevation), small)
-            with torch.no_grad():
-                candidates.append((small.cost(thin, pose).item(), pose))
+    for elevation, azimuth in itertools.product(ELEVATIONS, AZIMUTHS):
+        schedule.tick()
+        if candidates and schedule.late():
+            break
+        pose = _centred(thin, view_rotation(azimuth, elevation), small)
+        with torch.no_grad():
+            candidates.append((small.cost(thin, pose).item(), pose))
     candidates = _distinct(sorted(candidates, key=lambda pair: pair[0]))
     for count, steps in ROUNDS:
-        candidates = [_descend(thin, pose, large, steps, tick, deadline) for _, pose in candidates[:count]]
+        candidates = [_descend(thin, pose, large, steps, schedule) for _, pose in candidates[:count]]
         candidates.sort(key=lambda pair: pair[0])
+    schedule.finish()
 
-    cost, pose = candidates[0]
+    pose = candidates[0][1]
     overlap = large.overlap(thin, pose)
     match = float(np.clip((overlap - OVERLAP_NONE) / (OVERLAP_FULL - OVERLAP_NONE), 0, 1))
-    confidence = match * foreground.confidence
     matrix = pose.double().numpy()
     left, _, right = np.linalg.svd(matrix[:3, :3])  # float32 descent leaves the rotation slightly off
     matrix[:3, :3] = left @ right
-    return PoseEstimate(camera.with_pose(matrix), cost, overlap, confidence, confidence >= ACCEPT_CONFIDENCE)
+    return PoseEstimate(camera.with_pose(matrix), overlap, match * foreground.confidence)
 
 
 @dataclass(frozen=True)
@@ -141,15 +152,15 @@ def _thinned(gaussians: Gaussians) -> Gaussians:
     """At most SEARCH_POINTS of the Gaussians, widened to close the surface again."""
     if len(gaussians) <= SEARCH_POINTS:
         return gaussians.map(Tensor.detach)
-    points = gaussians.means.detach().numpy()
-    index = np.random.default_rng(0).choice(len(points), SEARCH_POINTS, replace=False)
-    colors = (255 * gaussians.colors.detach().numpy()[index]).astype(np.uint8)
-    return Gaussians.from_cloud(points[index], colors)
+    index = np.random.default_rng(0).choice(len(gaussians), SEARCH_POINTS, replace=False)
+    points = gaussians.means.detach().numpy()[index]
+    thin = Gaussians.from_cloud(points, np.zeros(points.shape, np.uint8))
+    return replace(thin, colors=gaussians.colors.detach()[index])
 
 
 def _centred(gaussians: Gaussians, rotation: np.ndarray, target: _Target) -> Tensor:
     """(4, 4) pose with that rotation about the line of sight, placed so that the cloud covers the mask's box."""
-    rows, columns = torch.nonzero(target.mask > 0.5).T.numpy()
+    rows, columns = torch.nonzero(target.mask > 0.5 * target.mask.max()).T.numpy()  # thin things fade in so few pixels
     low, high = np.array([columns.min(), rows.min()]), np.array([columns.max(), rows.max()]) + 1
     focal, principal = (target.camera.fx, target.camera.fy), (target.camera.cx, target.camera.cy)
     low, high = (low - principal) / focal, (high - principal) / focal  # on the plane z = 1
@@ -191,26 +202,23 @@ def _toward(middle: np.ndarray) -> np.ndarray:
 
 
 def _descend(
-    gaussians: Gaussians, start: Tensor, target: _Target, steps: int, tick: _Ticker, deadline: float
+    gaussians: Gaussians, start: Tensor, target: _Target, steps: int, schedule: Schedule
 ) -> tuple[float, Tensor]:
     """Gradient descent on the pose, one step at least; returns the lowest cost met and its pose."""
     twist = torch.zeros(3, requires_grad=True)  # rotation about the shape's own axes
     place = torch.stack([start[0, 3] / start[2, 3], start[1, 3] / start[2, 3], start[2, 3].log()]).requires_grad_()
-    optimizer = torch.optim.Adam([{"params": [twist], "lr": 0.03}, {"params": [place], "lr": 0.01}], betas=(0.8, 0.95))
+    optimizer = Adam({"twist": twist, "place": place}, betas=(0.8, 0.95))
     best = (float("inf"), start)
     for step in range(steps):
-        tick()
-        if step and time.monotonic() > deadline:
+        schedule.tick()
+        if step and schedule.late():
             break
-        for group, rate in zip(optimizer.param_groups, (0.03, 0.01)):
-            group["lr"] = rate * (1 - 0.8 * step / steps)
         pose = _compose(start, twist, place)
         cost = target.cost(gaussians, pose)
         if cost.item() < best[0]:
             best = (cost.item(), pose.detach())
-        optimizer.zero_grad()
-        cost.backward()
-        optimizer.step()
+        pace = 1 - 0.8 * step / steps
+        optimizer.step(cost, {name: pace * rate for name, rate in RATES.items()})
     return best
 
 
@@ -222,15 +230,3 @@ def _compose(start: Tensor, twist: Tensor, place: Tensor) -> Tensor:
     translation = torch.stack([place[0] * depth, place[1] * depth, depth])
     top = torch.cat([start[:3, :3] @ torch.matrix_exp(skew), translation[:, None]], 1)
     return torch.cat([top, torch.tensor([[0.0, 0, 0, 1]])])
-
-
-class _Ticker:
-    """Counts steps for the progress callback."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self.progress, self.total, self.step = progress, total, 0
-
-    def __call__(self) -> None:
-        if self.progress:
-            self.progress("pose", self.step, self.total)
-        self.step += 1

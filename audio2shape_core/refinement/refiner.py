@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -11,17 +11,20 @@ import torch
 
 from audio2shape_core.camera import Camera
 from audio2shape_core.errors import InputError, Progress
-from audio2shape_core.looking.foreground import find_foreground
+from audio2shape_core.frame import Foreground, Frame
 from audio2shape_core.refinement.appearance import spread_colors
 from audio2shape_core.refinement.dense_cloud import sample_cloud
-from audio2shape_core.refinement.fit import Fit, FitSettings, fit
+from audio2shape_core.refinement.fit import Fit, fit
 from audio2shape_core.refinement.pose import estimate_pose
+from audio2shape_core.settings import Refining
 from audio2shape_core.splatting.gaussians import Gaussians
 from audio2shape_core.splatting.rasterizer import render
 
+FRAME_SIDE = 1024  # pixels along the longer side of a frame; larger ones are scaled down first
 WORK_SIDE = 128  # pixels along the longer side of the window in which the image is fitted
 CROP_MARGIN = 0.06  # border of that window around the object, as a share of its longer side
-POSE_SHARE = 0.5  # of a time budget, for the search of the pose
+POSE_SHARE = 0.5  # of the time until a deadline, for the search of the pose: a pose without a fit is of no use
+FINISH_S = 0.7  # kept of the time until a deadline, for drawing the dense cloud
 UNSEEN_CONFIDENCE = 0.3  # of a point that the image does not show: the generator's word alone
 
 
@@ -30,90 +33,78 @@ class Refined:
     """What refinement returns.
 
     Arguments:
+        accepted: False when the object or its pose could not be trusted: the cloud is then the coarse one, unchanged.
+        reason: why not, as a sentence without its full stop; empty where it was accepted.
         points: (M, 3) float32, canonical frame. colors: (M, 3) uint8.
         confidence: (M,) float32, 0..1: 0.3 where the image shows nothing, up to 1 where it agrees.
-        gaussians: the fitted primitives.
+        gaussians: the fitted primitives, on the CPU.
         camera: intrinsics as given, with the pose that was used.
-        rendering: (H, W, 3) uint8, the Gaussians over white, in the size of the image.
+        rendering: (H, W, 3) uint8, the fitted Gaussians over white in the size of the image; None where refused.
         residual: mean absolute colour error, 0..1, over the window that was fitted (the object over black).
-        pose_confidence: 0..1; where the pose was given, how sure it is that the object was found.
-        accepted: False when the pose or the object could not be trusted: the cloud is then the coarse one, unchanged.
-        seconds: {"pose", "refine"} wall time; finding the object counts as "pose".
+        seconds: {"pose", "refine"} wall time.
     """
 
+    accepted: bool
+    reason: str
     points: np.ndarray
     colors: np.ndarray
     confidence: np.ndarray
     gaussians: Gaussians
     camera: Camera
-    rendering: np.ndarray
-    residual: float
-    pose_confidence: float
-    accepted: bool
-    seconds: dict[str, float]
+    rendering: np.ndarray | None = None
+    residual: float = 1.0
+    seconds: dict[str, float] = field(default_factory=lambda: {"pose": 0.0, "refine": 0.0})
 
 
 def refine(
     points: np.ndarray,
     colors: np.ndarray,
-    image: np.ndarray,
+    frame: Frame,
+    foreground: Foreground,
     *,
-    camera: Camera | None = None,
-    pose_known: bool = False,
-    mask: np.ndarray | None = None,
-    iterations: int = 300,
+    iterations: int = Refining.iterations,
     num_points: int = 8192,
-    time_budget_s: float | None = None,
+    deadline: float | None = None,
     seed: int = 0,
     device: str = "cpu",
     progress: Progress | None = None,
-    settings: FitSettings | None = None,
 ) -> Refined:
     """Make the cloud look like the object in the image where it is seen, and leave it as imagined where it is not.
 
+    Whatever the image shows, this ends with a cloud: the refined one, or the coarse one with a reason.
+
     Arguments:
         points: (N, 3) canonical frame; colors: (N, 3) uint8.
-        image: (H, W, 3) RGB or (H, W, 4) RGBA uint8, undistorted.
-        camera: its intrinsics; None assumes a field of view of 60 degrees along the longer side.
-        pose_known: `camera.world_to_camera` is true already (canonical frame -> camera); otherwise it is estimated.
-        mask: (H, W) the object, if known; otherwise found by `find_foreground`.
+        frame: the image, and what is known of its camera. foreground: where the object is in it.
         iterations: optimisation steps, >= 0.
         num_points: M, size of the returned cloud.
-        time_budget_s: wall time for everything; the best cloud so far is returned when it is spent.
+        deadline: time.monotonic() at which to be done; the best cloud so far is returned by then.
         progress: called with stages "pose" and "refine"; what it raises (`Cancelled`) passes through.
-    Raises InputError for images, masks, clouds or cameras that do not fit together.
+    Raises InputError for a cloud that is not one.
     """
     started = time.monotonic()
-    coarse = Gaussians.from_cloud(points, colors)
-    foreground = find_foreground(image, mask)
-    height, width = image.shape[:2]
-    if camera is not None and (camera.width, camera.height) != (width, height):
-        raise InputError(
-            f"camera for {camera.width} x {camera.height} pixels and an image of {width} x {height}: expected the same "
-            "size; use Camera.scaled"
-        )
-    if pose_known and camera is None:
-        raise InputError("pose_known without a camera: expected the camera whose world_to_camera is known")
     if iterations < 0 or num_points < 1:
         raise InputError(f"iterations={iterations} num_points={num_points}: expected >= 0 and >= 1")
-    camera = camera or Camera.default(width, height)
-
-    pose_confidence = foreground.confidence
-    accepted = foreground.confidence > 0
-    if not pose_known and accepted:
-        # the search may take half of the time at most: a pose without a fit is of no use
-        pose_budget_s = None if time_budget_s is None else POSE_SHARE * time_budget_s
-        pose = estimate_pose(coarse, image[..., :3], foreground, camera, time_budget_s=pose_budget_s, progress=progress)
-        camera, pose_confidence, accepted = pose.camera, pose.confidence, pose.accepted
+    coarse = Gaussians.from_cloud(points, colors)
+    camera = frame.camera or Camera.default(*frame.image.shape[1::-1])
+    image, mask, small = _bounded(frame.image[..., :3], foreground.mask, camera)
+    trust, reason = foreground.confidence, ""
+    if not trust or not (mask > 0.5).any():
+        reason = "the object was not found in the image"
+    elif not frame.pose_known:
+        until = None if deadline is None else started + POSE_SHARE * (deadline - started)
+        seen = Foreground(mask, foreground.confidence)
+        pose = estimate_pose(coarse, image, seen, small, deadline=until, progress=progress)
+        camera, small = (view.with_pose(pose.camera.world_to_camera) for view in (camera, small))
+        trust, reason = pose.confidence, pose.reason
     posed = time.monotonic()
-    seconds = {"pose": posed - started, "refine": 0.0}
-    if not accepted:
-        rendering = _picture(coarse, camera)
+    if reason:
         plain = np.full(len(points), UNSEEN_CONFIDENCE, np.float32)
-        cloud = np.asarray(points, np.float32), np.asarray(colors)
-        return Refined(*cloud, plain, coarse, camera, rendering, 1.0, pose_confidence, False, seconds)
+        cloud = {"points": np.asarray(points, np.float32), "colors": np.asarray(colors), "confidence": plain}
+        seconds = {"pose": posed - started, "refine": 0.0}
+        return Refined(False, reason, **cloud, gaussians=coarse, camera=camera, seconds=seconds)
 
-    window, target, window_mask = _window(image, foreground.mask, camera, points)
+    window, target, window_mask = _window(image, mask, small, points)
     result = fit(
         coarse.to(device),
         torch.from_numpy(target).to(device),
@@ -121,28 +112,37 @@ def refine(
         window,
         iterations=iterations,
         seed=seed,
-        time_budget_s=None if time_budget_s is None else time_budget_s - seconds["pose"],
+        deadline=None if deadline is None else deadline - FINISH_S,
         progress=progress,
-        settings=settings,
     )
     colored = spread_colors(result.gaussians.means, result.gaussians.colors, result.imagined, result.seen)
     gaussians = replace(result.gaussians, colors=colored)
     dense, dense_colors, source = sample_cloud(gaussians, num_points, seed)
-    confidence = _point_confidence(result, pose_confidence)[source]
     rendering = _picture(gaussians, camera)
-    seconds["refine"] = time.monotonic() - posed
     return Refined(
-        dense,
-        dense_colors,
-        confidence,
-        gaussians.to("cpu"),
-        camera,
-        rendering,
-        result.residual,
-        pose_confidence,
-        True,
-        seconds,
+        accepted=True,
+        reason="",
+        points=dense,
+        colors=dense_colors,
+        confidence=_point_confidence(result, trust)[source],
+        gaussians=gaussians.to("cpu"),
+        camera=camera,
+        rendering=rendering,
+        residual=result.residual,
+        seconds={"pose": posed - started, "refine": time.monotonic() - posed},
     )
+
+
+def _bounded(image: np.ndarray, mask: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray, Camera]:
+    """Image (H, W, 3), mask (H, W) and camera, scaled down together to FRAME_SIDE."""
+    if max(camera.width, camera.height) <= FRAME_SIDE:
+        return image, mask, camera
+    small = camera.scaled(FRAME_SIDE / max(camera.width, camera.height))
+    image, mask = (
+        cv2.resize(np.ascontiguousarray(values), (small.width, small.height), interpolation=cv2.INTER_AREA)
+        for values in (image, mask)
+    )
+    return image, mask, small
 
 
 def _window(

@@ -12,12 +12,14 @@ Letters: N points, M nodes, R modes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.spatial import cKDTree
 
-from audio2shape_core.clouds import spacing, surface_normals
-from audio2shape_core.refinement.spread import farthest_points
+from audio2shape_core.clouds import farthest_points, spacing, surface_normals
 
+LENGTH, AMPLITUDE, NODES = 0.65, 0.06, 64  # of the smooth field; the first two in units of the shape's radius
 MIRROR = np.array([1.0, -1.0, 1.0])
 ROUNDS = 5
 ASKED = 2048  # points asked, at most: a smooth field needs no more, and each round costs as many eigenvectors
@@ -29,54 +31,62 @@ FAR = 2.0  # spacings: a point this far from the mirror image's surface counts a
 ASYMMETRY_MAX = 1.5
 
 
-def smooth_modes(points: np.ndarray, *, length: float, amplitude: float, nodes: int, parity: int = 0) -> np.ndarray:
-    """(N, R): a Gaussian process in whitened coordinates (Nystrom): every mode's prior is the standard normal.
+@dataclass(frozen=True)
+class SmoothField:
+    """A Gaussian process over space, for smooth displacements.
 
-    Arguments:
-        points: (N, 3). length, amplitude: of its Gaussian kernel and its standard deviation, world units.
-        nodes: M, spread evenly over the points.
-        parity: 1 for functions that are even in y, -1 for odd ones, 0 for any.
+    length, amplitude: of its Gaussian kernel and its standard deviation, world units. nodes: M, how many points stand
+    for a cloud, spread evenly over it.
     """
-    points = np.asarray(points, np.float64)
-    centers = points[farthest_points(points, min(nodes, len(points)))]
 
-    def kernel(a: np.ndarray) -> np.ndarray:
-        def plain(b: np.ndarray) -> np.ndarray:
-            return np.exp(-np.square(a[:, None] - b).sum(-1) / (2 * length**2))
+    length: float
+    amplitude: float
+    nodes: int = NODES
 
-        return plain(centers) + parity * plain(centers * MIRROR)
+    @classmethod
+    def of(cls, points: np.ndarray) -> SmoothField:
+        """The field for a cloud (N, 3): larger things bend over longer distances."""
+        radius = float(np.linalg.norm(points - (points.max(0) + points.min(0)) / 2, axis=1).max())
+        return cls(LENGTH * radius, AMPLITUDE * radius)
 
-    values, vectors = np.linalg.eigh(kernel(centers))
-    kept = values > 1e-3 * values[-1]
-    return amplitude * kernel(points) @ vectors[:, kept] / np.sqrt((1 + abs(parity)) * values[kept])
+    def modes(self, points: np.ndarray, parity: int = 0) -> np.ndarray:
+        """(N, R) functions at the points (N, 3), whitened (Nystrom): every mode's prior is the standard normal.
+
+        parity: 1 for functions that are even in y, -1 for odd ones, 0 for any.
+        """
+        points = np.asarray(points, np.float64)
+        centers = points[farthest_points(points, min(self.nodes, len(points)))]
+
+        def plain(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            return np.exp(-np.square(a[:, None] - b).sum(-1) / (2 * self.length**2))
+
+        def kernel(a: np.ndarray) -> np.ndarray:
+            return plain(a, centers) + parity * plain(a, centers * MIRROR)
+
+        values, vectors = np.linalg.eigh(kernel(centers))
+        kept = values > 1e-3 * values[-1]
+        return self.amplitude * kernel(points) @ vectors[:, kept] / np.sqrt((1 + abs(parity)) * values[kept])
+
+    def vector_modes(self, points: np.ndarray, *, symmetric: bool) -> np.ndarray:
+        """(N, 3, R) modes of displacements that keep a symmetric thing symmetric, or of those that do the opposite."""
+        even, odd = self.modes(points, parity=1), self.modes(points, parity=-1)
+        of_axis = (even, odd, even) if symmetric else (odd, even, odd)
+        return np.concatenate([modes[:, None] * axis[:, None] for modes, axis in zip(of_axis, np.eye(3))], 2)
 
 
-def vector_modes(even: np.ndarray, odd: np.ndarray, *, symmetric: bool) -> np.ndarray:
-    """(N, 3, R) modes of displacements that keep a symmetric thing symmetric, or of those that do the opposite."""
-    of_axis = (even, odd, even) if symmetric else (odd, even, odd)
-    size = sum(modes.shape[1] for modes in of_axis)
-    result, start = np.zeros((len(even), 3, size)), 0
-    for axis, modes in enumerate(of_axis):
-        result[:, axis, start : start + modes.shape[1]] = modes
-        start += modes.shape[1]
-    return result
-
-
-def symmetrize(points: np.ndarray, *, length: float, amplitude: float, nodes: int) -> tuple[np.ndarray, bool]:
+def symmetrize(points: np.ndarray, field: SmoothField) -> tuple[np.ndarray, bool]:
     """Take the antisymmetric part of a smooth bend out of a cloud.
 
     Each round asks by how much points lie off the mirror image's surface, along their own normals, and fits half of
     that by least squares under the field's prior.
 
     Arguments:
-        points: (N, 3) canonical frame. The others: of the field, see `smooth_modes`.
+        points: (N, 3) canonical frame. field: what the bend is like.
     Returns: the cloud (N, 3) float64, and True; or the points as they were, and False, where the thing itself is not
     symmetric.
     """
     home = np.asarray(points, np.float64)
-    field = {"length": length, "amplitude": amplitude, "nodes": nodes}
-    even, odd = smooth_modes(home, **field, parity=1), smooth_modes(home, **field, parity=-1)
-    all_modes = vector_modes(even, odd, symmetric=False)
+    all_modes = field.vector_modes(home, symmetric=False)
     whole, asked = home, np.linspace(0, len(home) - 1, min(ASKED, len(home))).astype(int)
     home, modes = whole[asked], all_modes[asked]
     unit, moved = float(np.median(spacing(home))), home

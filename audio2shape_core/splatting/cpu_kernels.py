@@ -10,51 +10,62 @@ arrays do not overlap, or where a division might raise.)
 Nothing is shared between tiles: gradients go to one row per (tile, splat) pair and are summed afterwards in a fixed
 order, so the same input gives the same bits on any number of threads.
 
-I pairs of tile and splat, N splats, T tiles. F = 4 features of a splat: red, green, blue, depth.
+I pairs of tile and splat, N splats, T tiles.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
+from audio2shape_core.splatting import projection
+from audio2shape_core.splatting.compiled import compiled
+
 TILE = 16
-ALPHA_MIN = np.float32(1 / 255)
-ALPHA_MAX = np.float32(0.999)
-TRANSMITTANCE_MIN = np.float32(1e-4)
 STRIPS_PER_THREAD = 4
 LANES = 8  # pixels of a row that are blended at once: a vector register holds as many numbers
 RUNS = TILE // LANES
-# What a tile keeps of every pixel while its splats pass, front to back, after four features (forward) or their
+ALPHA_MIN, ALPHA_MAX = np.float32(projection.ALPHA_MIN), np.float32(projection.ALPHA_MAX)
+TRANSMITTANCE_MIN = np.float32(projection.TRANSMITTANCE_MIN)
+# What a tile keeps of every pixel while its splats pass, front to back, after three colours (forward) or their
 # gradients (backward): transmittance in front of the next splat, 1 until the pixel is opaque; backward two more.
-LIGHT, LIVE, BEHIND, G_ALPHA = 4, 5, 6, 7
-GRADIENTS = 10  # per pair: mean x y, conic xx xy yy, opacity, four features
+LIGHT, LIVE, BEHIND, G_ALPHA = 3, 4, 5, 6
+GRADIENTS = 9  # per pair: mean x y, conic xx xy yy, opacity, red, green, blue
 
 # Sums may be reordered and fused, which vector code needs; NaN and infinity keep their meaning.
 _FAST = {"reassoc", "contract", "nsz"}
 
 
-def compiled(**options):
-    """`numba.njit` that keeps its machine code on disk, or only in memory where no folder can be written."""
+class Splats(NamedTuple):
+    """Footprints on the image and what they look like; every array float32."""
 
-    def decorate(function):
-        try:
-            return numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # "cannot cache function ...: no locator available"
-            return numba.njit(**options)(function)
+    means2d: np.ndarray  # (N, 2) pixels
+    conics: np.ndarray  # (N, 3) inverse covariance: xx, xy, yy
+    colors: np.ndarray  # (N, 3) 0..1
+    opacities: np.ndarray  # (N,) 0..1
+    extents: np.ndarray  # (N, 2) half-size of the box that is drawn, pixels
 
-    return decorate
+
+class Tiles(NamedTuple):
+    """Which splats touch which tile, front to back."""
+
+    pairs: np.ndarray  # (I,) int32 splat of each pair, grouped by tile
+    starts: np.ndarray  # (T + 1,) int64 where each tile's group begins
 
 
 @compiled()
-def sort_into_tiles(means2d, extents, depths, width, height):
+def sort_into_tiles(splats: Splats, depths: np.ndarray, width: int, height: int) -> Tiles:
     """List the splats of every tile, front to back.
 
-    Returns: pairs (I,) splat of each pair, grouped by tile; starts (T + 1,) where each tile's group begins.
+    Arguments:
+        depths: (N,) float32, along the optical axis.
     """
+    means2d, extents = splats.means2d, splats.extents
     across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     count = len(means2d)
     box = np.zeros((count, 4), np.int32)  # tile columns and rows touched: left, right, top, bottom (half-open)
@@ -79,11 +90,11 @@ def sort_into_tiles(means2d, extents, depths, width, height):
                 tile = row * across + column
                 pairs[cursor[tile]] = i
                 cursor[tile] += 1
-    return pairs, starts
+    return Tiles(pairs, starts)
 
 
 @numba.njit(inline="always", fastmath=_FAST)
-def _falloff(distance):
+def _falloff(distance: np.float32) -> np.float32:
     """exp(-distance) for 0 <= distance <= 6 to about 1e-6, without a call: eighth power of a Taylor polynomial."""
     t = distance * np.float32(-0.125)
     e = np.float32(1) + t * (
@@ -108,9 +119,10 @@ def _falloff(distance):
 
 
 @numba.njit(inline="always")
-def _in_tile(i, left, top, means2d, conics, extents):
+def _in_tile(i: int, left: int, top: int, splats: Splats) -> tuple:
     """Splat i as a tile sees it: its centre from the tile's first pixel, its conic with halved squares, and the rows
     and runs of LANES columns that it touches (half-open)."""
+    means2d, conics, extents = splats.means2d, splats.conics, splats.extents
     mx, my = means2d[i, 0] - np.float32(left + 0.5), means2d[i, 1] - np.float32(top + 0.5)
     first_row, last_row = max(0, int(np.ceil(my - extents[i, 1]))), min(TILE, int(np.floor(my + extents[i, 1])) + 1)
     first, last = max(0, int(np.ceil(mx - extents[i, 0]))), min(TILE, int(np.floor(mx + extents[i, 0])) + 1)
@@ -119,19 +131,20 @@ def _in_tile(i, left, top, means2d, conics, extents):
 
 
 @compiled(nogil=True, fastmath=_FAST, error_model="numpy")
-def _blend_tiles(begin, end, means2d, conics, features, opacities, extents, pairs, starts, image, alpha):
+def _blend_tiles(begin: int, end: int, splats: Splats, tiles: Tiles, image: np.ndarray, alpha: np.ndarray) -> None:
+    colors, opacities, pairs, starts = splats.colors, splats.opacities, tiles.pairs, tiles.starts
     height, width = alpha.shape
     across = (width + TILE - 1) // TILE
-    state = np.empty((TILE, RUNS, 6, LANES), np.float32)
+    state = np.empty((TILE, RUNS, 5, LANES), np.float32)
     for tile in range(begin, end):
         left, top = (tile % across) * TILE, (tile // across) * TILE
-        state[:, :, :4] = 0  # red, green, blue, depth
+        state[:, :, :LIGHT] = 0
         state[:, :, LIGHT:] = 1
         for pair in range(starts[tile], starts[tile + 1]):
             i = pairs[pair]
-            mx, my, (xx, xy, yy), rows, runs = _in_tile(i, left, top, means2d, conics, extents)
+            mx, my, (xx, xy, yy), rows, runs = _in_tile(i, left, top, splats)
             opacity = opacities[i]
-            f0, f1, f2, f3 = features[i, 0], features[i, 1], features[i, 2], features[i, 3]
+            red, green, blue = colors[i, 0], colors[i, 1], colors[i, 2]
             for row in range(rows[0], rows[1]):
                 dy = np.float32(row) - my
                 for run in range(runs[0], runs[1]):
@@ -147,27 +160,35 @@ def _blend_tiles(begin, end, means2d, conics, features, opacities, extents, pair
                         weight = a * light * open_
                         state[row, run, LIVE, lane] = open_
                         state[row, run, LIGHT, lane] = light - weight
-                        state[row, run, 0, lane] += weight * f0
-                        state[row, run, 1, lane] += weight * f1
-                        state[row, run, 2, lane] += weight * f2
-                        state[row, run, 3, lane] += weight * f3
+                        state[row, run, 0, lane] += weight * red
+                        state[row, run, 1, lane] += weight * green
+                        state[row, run, 2, lane] += weight * blue
             if pair % 16 == 0 and state[:, :, LIVE].sum() == 0:
                 break
         for row in range(min(TILE, height - top)):
             for column in range(min(TILE, width - left)):
                 pixel = state[row, column // LANES, :, column % LANES]
-                for k in range(4):
+                for k in range(3):
                     image[k, top + row, left + column] = pixel[k]
                 alpha[top + row, left + column] = np.float32(1) - pixel[LIGHT]
 
 
 @compiled(nogil=True, fastmath=_FAST, error_model="numpy")
 def _blend_tiles_backward(
-    begin, end, means2d, conics, features, opacities, extents, pairs, starts, image, alpha, g_image, g_alpha, per_pair
-):
+    begin: int,
+    end: int,
+    splats: Splats,
+    tiles: Tiles,
+    image: np.ndarray,
+    alpha: np.ndarray,
+    g_image: np.ndarray,
+    g_alpha: np.ndarray,
+    per_pair: np.ndarray,
+) -> None:
+    conics, colors, opacities, pairs, starts = splats.conics, splats.colors, splats.opacities, tiles.pairs, tiles.starts
     height, width = alpha.shape
     across = (width + TILE - 1) // TILE
-    state = np.empty((TILE, RUNS, 8, LANES), np.float32)
+    state = np.empty((TILE, RUNS, 7, LANES), np.float32)
     for tile in range(begin, end):
         left, top = (tile % across) * TILE, (tile // across) * TILE
         state[:] = 0
@@ -176,7 +197,7 @@ def _blend_tiles_backward(
             for column in range(min(TILE, width - left)):
                 pixel = state[row, column // LANES, :, column % LANES]
                 y, x = top + row, left + column
-                for k in range(4):
+                for k in range(3):
                     pixel[k] = g_image[k, y, x]
                     pixel[BEHIND] += pixel[k] * image[k, y, x]
                 pixel[G_ALPHA] = g_alpha[y, x]
@@ -184,10 +205,10 @@ def _blend_tiles_backward(
                 pixel[LIVE] = 1
         for pair in range(starts[tile], starts[tile + 1]):
             i = pairs[pair]
-            mx, my, (xx, xy, yy), rows, runs = _in_tile(i, left, top, means2d, conics, extents)
+            mx, my, (xx, xy, yy), rows, runs = _in_tile(i, left, top, splats)
             opacity = opacities[i]
-            f0, f1, f2, f3 = features[i, 0], features[i, 1], features[i, 2], features[i, 3]
-            sx = sy = sxx = sxy = syy = so = s0 = s1 = s2 = s3 = np.float32(0)
+            red, green, blue = colors[i, 0], colors[i, 1], colors[i, 2]
+            sx = sy = sxx = sxy = syy = so = s0 = s1 = s2 = np.float32(0)
             for row in range(rows[0], rows[1]):
                 dy = np.float32(row) - my
                 for run in range(runs[0], runs[1]):
@@ -206,9 +227,8 @@ def _blend_tiles_backward(
                         weight = a * light * open_
                         state[row, run, LIVE, lane] = open_
                         state[row, run, LIGHT, lane] = light - weight
-                        g0, g1 = state[row, run, 0, lane], state[row, run, 1, lane]
-                        g2, g3 = state[row, run, 2, lane], state[row, run, 3, lane]
-                        value = g0 * f0 + g1 * f1 + g2 * f2 + g3 * f3 + state[row, run, G_ALPHA, lane]
+                        g0, g1, g2 = state[row, run, 0, lane], state[row, run, 1, lane], state[row, run, 2, lane]
+                        value = g0 * red + g1 * green + g2 * blue + state[row, run, G_ALPHA, lane]
                         behind = state[row, run, BEHIND, lane] - weight * value
                         state[row, run, BEHIND, lane] = behind
                         g_a = light * value - behind / (np.float32(1) - a)
@@ -223,7 +243,6 @@ def _blend_tiles_backward(
                         s0 += weight * g0
                         s1 += weight * g1
                         s2 += weight * g2
-                        s3 += weight * g3
                     sx += rx
                     sy += rd * dy
                     sxy += rx * dy
@@ -235,13 +254,13 @@ def _blend_tiles_backward(
             per_pair[pair, 3] = sxy
             per_pair[pair, 4] = np.float32(0.5) * syy
             per_pair[pair, 5] = so
-            per_pair[pair, 6], per_pair[pair, 7], per_pair[pair, 8], per_pair[pair, 9] = s0, s1, s2, s3
+            per_pair[pair, 6], per_pair[pair, 7], per_pair[pair, 8] = s0, s1, s2
             if pair % 16 == 0 and state[:, :, LIVE].sum() == 0:
                 break
 
 
 @compiled()
-def _sum_by_splat(per_pair, pairs, count):
+def _sum_by_splat(per_pair: np.ndarray, pairs: np.ndarray, count: int) -> np.ndarray:
     total = np.zeros((count, GRADIENTS), np.float32)
     for pair in range(len(pairs)):
         for k in range(GRADIENTS):
@@ -249,55 +268,41 @@ def _sum_by_splat(per_pair, pairs, count):
     return total
 
 
-def blend(means2d, conics, features, opacities, extents, pairs, starts, width, height):
+def blend(splats: Splats, tiles: Tiles, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """Front-to-back alpha blending.
 
-    Arguments: means2d (N, 2), conics (N, 3), features (N, 4), opacities (N,), extents (N, 2), all float32; pairs and
-    starts from `sort_into_tiles`.
-    Returns: image (4, H, W) blended features over nothing (premultiplied); alpha (H, W).
+    Returns: image (3, H, W) blended colours over black (premultiplied); alpha (H, W); float32.
     """
-    image, alpha = np.zeros((4, height, width), np.float32), np.zeros((height, width), np.float32)
-    _share_out(_blend_tiles, starts, means2d, conics, features, opacities, extents, pairs, starts, image, alpha)
+    image, alpha = np.zeros((3, height, width), np.float32), np.zeros((height, width), np.float32)
+    _share_out(_blend_tiles, splats, tiles, image, alpha)
     return image, alpha
 
 
-def blend_backward(means2d, conics, features, opacities, extents, pairs, starts, image, alpha, g_image, g_alpha):
+def blend_backward(
+    splats: Splats, tiles: Tiles, image: np.ndarray, alpha: np.ndarray, g_image: np.ndarray, g_alpha: np.ndarray
+) -> np.ndarray:
     """Gradient of `blend`.
 
-    Runs front to back like the forward pass. With v_i = <g, features_i> + g_alpha and weights w_i = a_i T_i,
+    Runs front to back like the forward pass. With v_i = <g, color_i> + g_alpha and weights w_i = a_i T_i,
     dL/da_i = T_i v_i - (sum of w_j v_j behind i) / (1 - a_i); the sum behind is the total minus what has passed.
-    Arguments: image (4, H, W), alpha (H, W) as returned by `blend`; g_image, g_alpha their gradients.
-    Returns (N, 10): mean x y, conic xx xy yy, opacity, four features.
+    Arguments: image (3, H, W), alpha (H, W) as returned by `blend`; g_image, g_alpha their gradients.
+    Returns (N, 9): mean x y, conic xx xy yy, opacity, red, green, blue.
     """
-    per_pair = np.zeros((len(pairs), GRADIENTS), np.float32)
-    _share_out(
-        _blend_tiles_backward,
-        starts,
-        means2d,
-        conics,
-        features,
-        opacities,
-        extents,
-        pairs,
-        starts,
-        image,
-        alpha,
-        g_image,
-        g_alpha,
-        per_pair,
-    )
-    return _sum_by_splat(per_pair, pairs, len(means2d))
+    per_pair = np.zeros((len(tiles.pairs), GRADIENTS), np.float32)
+    _share_out(_blend_tiles_backward, splats, tiles, image, alpha, g_image, g_alpha, per_pair)
+    return _sum_by_splat(per_pair, tiles.pairs, len(splats.means2d))
 
 
 WORKERS = numba.config.NUMBA_NUM_THREADS  # the machine's cores, or the environment variable of that name
 _threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="splat")
 
 
-def _share_out(kernel, starts, *arguments) -> None:
-    """Run `kernel(begin, end, ...)` over all tiles, cut into runs of equal work that threads take as they come.
+def _share_out(kernel: Callable, splats: Splats, tiles: Tiles, *images: np.ndarray) -> None:
+    """Run a kernel over all tiles, cut into runs of equal work that threads take as they come.
 
     A helper that wakes late, because the cores are busy elsewhere, is not waited for: this thread does its share.
     """
+    starts = tiles.starts
     cuts = np.searchsorted(starts, np.linspace(0, starts[-1], STRIPS_PER_THREAD * WORKERS + 1)[1:-1])
     cuts = [0, *cuts.tolist(), len(starts) - 1]
     strips = deque(zip(cuts[:-1], cuts[1:]))
@@ -308,7 +313,7 @@ def _share_out(kernel, starts, *arguments) -> None:
                 begin, end = strips.popleft()
             except IndexError:  # the other thread was faster
                 return
-            kernel(begin, end, *arguments)
+            kernel(begin, end, splats, tiles, *images)
 
     helpers = [_threads.submit(work) for _ in range(WORKERS - 1)]
     work()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -44,9 +45,14 @@ class Gaussians:
     def opacities(self) -> Tensor:
         return self.logit_opacities.sigmoid()
 
-    def map(self, function) -> Gaussians:
+    def map(self, function: Callable[[Tensor], Tensor]) -> Gaussians:
         """A copy whose every tensor is `function(tensor)`, e.g. `lambda t: t[kept]`."""
         return Gaussians(*(function(getattr(self, f.name)) for f in fields(self)))
+
+    @classmethod
+    def cat(cls, sets: Sequence[Gaussians]) -> Gaussians:
+        """All of several sets, one after the other."""
+        return cls(*(torch.cat([getattr(part, f.name) for part in sets]) for f in fields(cls)))
 
     def solid(self) -> Gaussians:
         """A copy that hides what is behind it, as real surfaces do: for photographs, not for fitting."""

@@ -13,21 +13,24 @@ from torch import Tensor
 from audio2shape_core.camera import Camera
 from audio2shape_core.splatting.gaussians import Gaussians
 
+# What every rasterizer here obeys, as gsplat does.
 EPS2D = 0.3  # pixels squared, added to every footprint so that none falls between pixel centres
-NEAR_PLANE = 0.01
+NEAR_PLANE = 0.01  # what lies nearer to the camera is not drawn
 ALPHA_MIN = 1 / 255  # a fainter contribution is skipped
+ALPHA_MAX = 0.999  # no splat hides everything behind it
+TRANSMITTANCE_MIN = 1e-4  # a pixel stops at the first splat that would leave less of the light; it is not drawn
 
 
-class Splats(NamedTuple):
-    """Footprints on the image."""
+class Footprints(NamedTuple):
+    """Gaussians as the image shows them."""
 
     means2d: Tensor  # (N, 2) pixels
     conics: Tensor  # (N, 3) inverse covariance: xx, xy, yy
     depths: Tensor  # (N,) along the optical axis
-    extents: Tensor  # (N, 2) half-size in pixels of the box in which alpha >= 1/255; 0 when not drawn
+    extents: Tensor  # (N, 2) half-size in pixels of the box in which alpha >= ALPHA_MIN; 0 when not drawn
 
 
-def project(gaussians: Gaussians, camera: Camera, world_to_camera: Tensor) -> Splats:
+def project(gaussians: Gaussians, camera: Camera, world_to_camera: Tensor) -> Footprints:
     """Project with the local affine approximation of the perspective (Zwicker et al. 2002).
 
     Arguments:
@@ -55,11 +58,11 @@ def project(gaussians: Gaussians, camera: Camera, world_to_camera: Tensor) -> Sp
     conics = torch.stack([yy, -xy, xx], -1) / determinant[:, None]
 
     with torch.no_grad():
-        # alpha = opacity exp(-d^2 / 2) reaches 1/255 at d = sqrt(2 ln(255 opacity)) standard deviations (at most 3.33)
+        # alpha = opacity exp(-d^2 / 2) reaches ALPHA_MIN at d = sqrt(2 ln(opacity / ALPHA_MIN)), at most 3.33
         reach = (2 * (gaussians.opacities / ALPHA_MIN).clamp(min=1).log()).sqrt()[:, None]
         extents = reach * torch.stack([xx, yy], -1).sqrt()
         low, high = means2d - extents, means2d + extents
         drawn = (depths > NEAR_PLANE) & (high > 0).all(-1) & (low[:, 0] < camera.width) & (low[:, 1] < camera.height)
         drawn &= torch.isfinite(means2d).all(-1) & torch.isfinite(extents).all(-1)
         extents = torch.where(drawn[:, None], extents, 0.0)
-    return Splats(means2d, conics, depths, extents)
+    return Footprints(means2d, conics, depths, extents)

@@ -1,20 +1,20 @@
 """`render(gaussians, camera)`: differentiable splatting, on the CPU with our tile kernels, on CUDA with gsplat.
 
-Both follow gsplat's constants: footprints grow by 0.3 px^2, alpha is capped at 0.999 and skipped below 1/255, a pixel
-stops at transmittance 1e-4, pixel centres are at +0.5.
+Both follow gsplat's constants (projection.py); pixel centres are at +0.5.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from audio2shape_core.camera import Camera
-from audio2shape_core.splatting.cpu_kernels import blend, blend_backward, sort_into_tiles
 from audio2shape_core.splatting.gaussians import Gaussians
 from audio2shape_core.splatting.projection import EPS2D, NEAR_PLANE, project
 
@@ -22,9 +22,6 @@ from audio2shape_core.splatting.projection import EPS2D, NEAR_PLANE, project
 class RenderOutput(NamedTuple):
     color: Tensor  # (H, W, 3) over the background
     alpha: Tensor  # (H, W) 0..1
-    depth: Tensor  # (H, W) expected depth of what is seen; 0 where nothing is
-    means2d: Tensor  # (N, 2) pixels
-    radii: Tensor  # (N,) pixels, 0 for a Gaussian that is not drawn
 
 
 def render(
@@ -42,50 +39,78 @@ def render(
     if world_to_camera is None:
         world_to_camera = torch.as_tensor(camera.world_to_camera, dtype=means.dtype, device=means.device)
     backend = _render_gsplat if means.is_cuda else _render_tiles
-    features, alpha, means2d, radii = backend(gaussians, camera, world_to_camera)
-    color = features[..., :3]
+    color, alpha = backend(gaussians, camera, world_to_camera)
     if background is not None:
         color = color + (1 - alpha)[..., None] * background
-    depth = features[..., 3] / alpha.clamp(min=1e-6)
-    return RenderOutput(color, alpha, depth, means2d, radii)
+    return RenderOutput(color, alpha)
 
 
-def _render_tiles(
-    gaussians: Gaussians, camera: Camera, world_to_camera: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def blending_weights(gaussians: Gaussians, camera: Camera, per_pixel: Tensor) -> Tensor:
+    """What each Gaussian has a share in: the sum over all pixels of its blending weight there x the pixel's value.
+
+    A pixel's colour is the sum of weight x colour, so that these sums are gradients of the image with respect to the
+    colours: one ordinary backward pass gives three of them for all Gaussians.
+
+    Arguments:
+        per_pixel: (H, W, K). Returns: (N, K).
+    """
+    frozen = gaussians.map(Tensor.detach)
+    colors = frozen.colors.clone().requires_grad_()
+    image = render(replace(frozen, colors=colors), camera).color
+    sums = []
+    for part in per_pixel.split(3, dim=-1):
+        padded = torch.nn.functional.pad(part, (0, 3 - part.shape[-1]))
+        sums += torch.autograd.grad(image, colors, padded, retain_graph=True)
+    return torch.cat(sums, -1)[:, : per_pixel.shape[-1]]
+
+
+def _render_tiles(gaussians: Gaussians, camera: Camera, world_to_camera: Tensor) -> tuple[Tensor, Tensor]:
     splats = project(gaussians, camera, world_to_camera)
-    features = torch.cat([gaussians.colors, splats.depths[:, None]], -1)
     image, alpha = _Blend.apply(
-        splats.means2d, splats.conics, features, gaussians.opacities, splats.extents, camera.width, camera.height
+        *(splats.means2d, splats.conics, gaussians.colors, gaussians.opacities, splats.extents),
+        *(splats.depths.detach().numpy(), camera.width, camera.height),
     )
-    return image.permute(1, 2, 0), alpha, splats.means2d, splats.extents.amax(-1).ceil()
+    return image.permute(1, 2, 0), alpha
 
 
 class _Blend(torch.autograd.Function):
     """The numba kernels as one torch operation."""
 
     @staticmethod
-    def forward(ctx, means2d, conics, features, opacities, extents, width, height):
-        arrays = [t.detach().contiguous().numpy() for t in (means2d, conics, features, opacities, extents)]
-        pairs, starts = sort_into_tiles(arrays[0], arrays[4], arrays[2][:, 3], width, height)
-        image, alpha = blend(*arrays, pairs, starts, width, height)
-        ctx.arrays = (*arrays, pairs, starts, image, alpha)
+    def forward(
+        ctx: Any,
+        means2d: Tensor,
+        conics: Tensor,
+        colors: Tensor,
+        opacities: Tensor,
+        extents: Tensor,
+        depths: np.ndarray,
+        width: int,
+        height: int,
+    ) -> tuple[Tensor, Tensor]:
+        from audio2shape_core.splatting.cpu_kernels import Splats, blend, sort_into_tiles  # numba takes 0.3 s
+
+        parts = means2d, conics, colors, opacities, extents
+        splats = Splats(*(tensor.detach().contiguous().numpy() for tensor in parts))
+        tiles = sort_into_tiles(splats, depths, width, height)
+        image, alpha = blend(splats, tiles, width, height)
+        ctx.arrays = splats, tiles, image, alpha
         return torch.from_numpy(image), torch.from_numpy(alpha)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, g_image, g_alpha):
+    def backward(ctx: Any, g_image: Tensor, g_alpha: Tensor) -> tuple[Tensor | None, ...]:
+        from audio2shape_core.splatting.cpu_kernels import blend_backward
+
         gradient = blend_backward(*ctx.arrays, g_image.contiguous().numpy(), g_alpha.contiguous().numpy())
-        gradient = torch.from_numpy(gradient)
-        return gradient[:, :2], gradient[:, 2:5], gradient[:, 6:], gradient[:, 5], None, None, None
+        mean, conic, opacity, color = torch.from_numpy(gradient).split((2, 3, 1, 3), dim=1)
+        return mean, conic, color, opacity[:, 0], None, None, None, None
 
 
-def _render_gsplat(
-    gaussians: Gaussians, camera: Camera, world_to_camera: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _render_gsplat(gaussians: Gaussians, camera: Camera, world_to_camera: Tensor) -> tuple[Tensor, Tensor]:
     from gsplat import rasterization  # compiles its kernels on first use
 
-    image, alpha, info = rasterization(
+    image, alpha, _ = rasterization(
         gaussians.means,
         gaussians.quats,
         gaussians.scales,
@@ -97,10 +122,10 @@ def _render_gsplat(
         camera.height,
         near_plane=NEAR_PLANE,
         eps2d=EPS2D,
-        render_mode="RGB+D",
+        render_mode="RGB",
         packed=False,  # faster for one small object
     )
-    return image[0], alpha[0, ..., 0], info["means2d"][0], info["radii"][0].amax(-1).float()
+    return image[0], alpha[0, ..., 0]
 
 
 @contextmanager

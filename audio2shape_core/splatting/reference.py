@@ -7,7 +7,7 @@ from torch import Tensor
 
 from audio2shape_core.camera import Camera
 from audio2shape_core.splatting.gaussians import Gaussians
-from audio2shape_core.splatting.projection import ALPHA_MIN, project
+from audio2shape_core.splatting.projection import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN, project
 from audio2shape_core.splatting.rasterizer import RenderOutput
 
 
@@ -19,22 +19,16 @@ def render_dense(gaussians: Gaussians, camera: Camera, world_to_camera: Tensor |
     drawn = splats.extents[:, 0] > 0
     order = torch.argsort(splats.depths.detach(), stable=True)
     order = order[drawn[order]]
-    means2d, conics, depths = splats.means2d[order], splats.conics[order], splats.depths[order]
+    means2d, conics = splats.means2d[order], splats.conics[order]
 
     y, x = torch.meshgrid(torch.arange(camera.height) + 0.5, torch.arange(camera.width) + 0.5, indexing="ij")
     dx = x - means2d[:, 0, None, None]  # (N, H, W)
     dy = y - means2d[:, 1, None, None]
     xx, xy, yy = (conics[:, k, None, None] for k in range(3))
     distance = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
-    alpha = (gaussians.opacities[order, None, None] * torch.exp(-distance)).clamp(max=0.999)
+    alpha = (gaussians.opacities[order, None, None] * torch.exp(-distance)).clamp(max=ALPHA_MAX)
     alpha = torch.where(alpha >= ALPHA_MIN, alpha, 0.0)
     after = torch.cumprod(1 - alpha, 0)
     before = torch.cat([torch.ones_like(after[:1]), after[:-1]])
-    # A pixel stops at the first splat that would leave less than 1e-4 of the light; that splat is not drawn.
-    weights = alpha * before * (after > 1e-4)
-    features = torch.cat([gaussians.colors[order], depths[:, None]], -1)
-    image = torch.einsum("nhw,nf->hwf", weights, features)
-    total = weights.sum(0)
-    return RenderOutput(
-        image[..., :3], total, image[..., 3] / total.clamp(min=1e-6), splats.means2d, splats.extents.amax(-1).ceil()
-    )
+    weights = alpha * before * (after > TRANSMITTANCE_MIN)
+    return RenderOutput(torch.einsum("nhw,nc->hwc", weights, gaussians.colors[order]), weights.sum(0))
