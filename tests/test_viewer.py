@@ -1,7 +1,9 @@
 """`audio2shape view`: what is read, and what a browser shows of it."""
 
+import http.client
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,8 +16,9 @@ from scenes import box_cloud
 from audio2shape_core.cli.main import main
 from audio2shape_core.errors import InputError
 from audio2shape_core.shape import Shape, Splats
-from audio2shape_core.viewer import read_scene, serve
+from audio2shape_core.viewer import is_own, read_scene, serve
 
+PLY = b"ply\nformat binary_little_endian 1.0\n"
 FILES = ("cloud.ply", "gaussians.3dgs.ply", "cloud.npz", "mesh.obj", "gaussians.splat")
 
 
@@ -63,6 +66,14 @@ def test_polygons_and_negative_indices_of_an_obj(tmp_path):
         ("a.splat", b"\xff" * 32),
         ("a.ply", b"ply\n"),
         ("a.npz", b"PK"),
+        ("a.npz", b""),
+        ("a.splat", b""),
+        ("a.ply", b""),
+        ("a.obj", b""),
+        ("a.ply", b"ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nend_header\n"),
+        ("a.ply", PLY + b"element vertex 99999999999\nproperty float x\nend_header\n" + bytes(99)),
+        ("a.ply", PLY + b"element vertex 1\nproperty list uchar int x\nend_header\n" + bytes(99)),
+        ("a.ply", PLY + b"element vertex 0\nproperty float x\nend_header\n"),
         ("a.obj", b"v 0 0 0\n"),
         ("a.obj", b"v 0 0 0\nf 1 2 3\n"),
         ("a.obj", b"\xff\xfe"),
@@ -85,8 +96,8 @@ def test_without_viser_one_line_says_what_to_install(folder, monkeypatch):
 
 def test_the_command_serves_until_it_is_interrupted(folder):
     pytest.importorskip("viser", reason="the extra [view] is not installed")
-    command = [sys.executable, "-m", "audio2shape_core.cli.main", "view", str(folder / "cloud.ply"), "--port", "18080"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "audio2shape_core.cli", "view", str(folder / "cloud.ply"), "--port", "18080"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         address = re.search(r"http://\S+", process.stdout.readline())[0]
         with urllib.request.urlopen(address, timeout=30) as page:
@@ -94,8 +105,97 @@ def test_the_command_serves_until_it_is_interrupted(folder):
             assert b"<script" in page.read()
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
+        assert process.stderr.read() == "audio2shape: interrupted\n"
     finally:
         process.kill()
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    pytest.importorskip("viser", reason="the extra [view] is not installed")
+    started = serve(read_scene(str(folder / "cloud.ply")), "cloud.ply", port=18100)
+    yield started
+    started.stop()
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "own"),
+    [
+        ("127.0.0.1:{}", "http://127.0.0.1:{}", True),
+        ("localhost:{}", "http://localhost:{}", True),
+        ("localhost:{}", None, True),  # no browser
+        ("localhost:9000", "http://localhost:9000", True),  # through a tunnel
+        ("127.0.0.1:{}", "http://evil.example", False),
+        ("127.0.0.1:{}", "http://127.0.0.1:1", False),  # another server of this machine
+        ("127.0.0.1:{}", "https://127.0.0.1:{}", False),
+        ("127.0.0.1:{}", "null", False),
+        ("evil.example:{}", "http://evil.example:{}", False),  # its name leads here: DNS rebinding
+        ("evil.example:{}", None, False),
+        ("127.0.0.1.evil.example:{}", "http://127.0.0.1.evil.example:{}", False),
+        ("192.0.2.1:{}", "http://192.0.2.1:{}", False),
+    ],
+)
+def test_only_its_own_page_may_talk_to_it(server, host, origin, own):
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    port = server.get_port()
+    headers = {"Host": host.format(port), **({"Origin": origin.format(port)} if origin else {})}
+    page = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    page.request("GET", "/", headers=headers)
+    assert page.getresponse().status == (200 if own else 403)
+
+    with socket.create_connection(("127.0.0.1", port)) as plain:
+        address = f"ws://{headers['Host']}"
+        settings = {"sock": plain, "origin": headers.get("Origin"), "subprotocols": [f"viser-v{viser_version()}"]}
+        if own:
+            with connect(address, **settings) as talking:
+                assert talking.recv(timeout=10)
+        else:
+            with pytest.raises(InvalidStatus, match="403"):
+                connect(address, **settings)
+
+
+def viser_version() -> str:
+    import viser
+
+    return viser.__version__
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "own"),
+    [
+        ("192.0.2.7:80", "0.0.0.0", True),
+        ("[2001:db8::1]:80", "::", True),
+        ("[::1]:80", "::1", True),
+        ("[::1:80", "::1", False),
+        ("evil.example", "0.0.0.0", False),
+        ("robot.local:80", "robot.local", True),
+        (f"{socket.gethostname()}:80", "0.0.0.0", True),
+        (f"{socket.gethostname()}:80", "127.0.0.1", False),
+        ("", "127.0.0.1", False),
+    ],
+)
+def test_names_of_a_server_for_others(host, address, own):
+    assert is_own([host], [f"http://{host}"], address) is own
+    assert not is_own([host], ["http://evil.example"], address)
+    assert not is_own([host, host], [], address)
+
+
+@pytest.mark.parametrize("options", [["--host", "no.such.host.example"], ["--host", "192.0.2.1"], ["--host", "a" * 99]])
+def test_an_address_that_cannot_be_listened_at_is_refused_in_one_line(folder, capsys, options):
+    pytest.importorskip("viser", reason="the extra [view] is not installed")
+    assert main(["view", str(folder / "cloud.ply"), *options]) == 2
+    error = capsys.readouterr().err
+    assert "choose another --host or --port" in error
+    assert error.count("\n") == 1
+
+
+def test_where_no_port_is_free_one_line_says_so(folder, capsys):
+    pytest.importorskip("viser", reason="the extra [view] is not installed")
+    with socket.create_server(("127.0.0.1", 65_535)):
+        assert main(["view", str(folder / "cloud.ply"), "--port", "65535"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (Debian, Ubuntu: apt install chromium)")

@@ -22,5 +22,6 @@ def run(args: argparse.Namespace) -> None:
     from audio2shape_core.viewer import read_scene, serve
 
     server = serve(read_scene(args.file), Path(args.file).name, host=args.host, port=args.port)
-    print(f"{args.file} at http://{args.host}:{server.get_port()}  (stop with Ctrl-C)", flush=True)
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    print(f"{args.file} at http://{host}:{server.get_port()}  (stop with Ctrl-C)", flush=True)
     server.sleep_forever()
