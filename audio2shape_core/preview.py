@@ -1,83 +1,152 @@
-"""One picture of one run: what was heard, the coarse cloud, the refined cloud, the camera beside the render."""
+"""One picture of one run: what was heard, what was imagined, and with a camera frame what became of it."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+from scipy.spatial import cKDTree
 
+from audio2shape_core.audio import SAMPLE_RATE
+from audio2shape_core.clouds import spacing, surface_normals
 from audio2shape_core.files import replacing
-from audio2shape_core.results import Generation
-from audio2shape_core.shape import Shape
 
-SAMPLE_RATE = 16_000
-TITLE = 0.94  # of a panel's height: the layout reserves no room above 3D panels
+if TYPE_CHECKING:
+    from audio2shape_core.results import Generation
+    from audio2shape_core.shape import Shape
+
+View = tuple[float, float]
+FRONT, BACK = (35.0, 20.0), (215.0, 20.0)  # azimuth from the front and elevation of a view, degrees
+SIDE = 420  # pixels of a view
+FINER = 2  # drawn so many times as large and averaged, for smooth edges
+FILLED = 0.94  # of the picture by the longest side of the shape
+DISC = 1.4  # radius, in spacings of the points: discs close the surface
+STRAY = 1.2  # radius of the largest disc, in those of a typical one
+STEEPEST = 0.3  # cosine between a disc and the line of sight: below, it would vanish
+LARGEST_DISC = 24  # pixels
+NEIGHBORS = 8  # whose normals are averaged
+LIGHT = (-0.45, 0.6, 0.7)  # from where: right, up, towards the viewer
+SHADE = 0.42  # brightness of what the light does not reach
+LIT = 1.1  # and of what it falls on
+TITLE_WIDTH = 44  # characters a line
 
 
-def draw_cloud(axes, points: np.ndarray, colors: np.ndarray, title: str = "", height: float | None = None) -> None:
-    """Scatter a canonical cloud (N, 3) with colours (N, 3) uint8 on 3D axes, its front turned to the viewer.
+def draw_cloud(
+    points: np.ndarray, colors: np.ndarray, view: tuple[float, float] = FRONT, side: int = SIDE
+) -> np.ndarray:
+    """A cloud (N, 3) with colours (N, 3) uint8 as lit discs over white, seen from `view`: (side, side, 3) uint8.
 
-    height: of the title, as a share of the axes'; None is above them.
+    The projection is orthographic, +z is up, and the cloud fills the picture. Nearer discs hide farther ones.
     """
-    axes.scatter(*points.T, c=colors / 255.0, s=9000 / max(len(points), 1500), depthshade=True, linewidths=0)
-    limits = (-0.62, 0.62)
-    axes.set(xlim=limits, ylim=limits, zlim=limits)
-    axes.set_title(title, y=height)
-    axes.set_box_aspect((1, 1, 1))
-    axes.view_init(elev=20, azim=35)
+    azimuth, elevation = np.radians(view)
+    right = np.array([-np.sin(azimuth), np.cos(azimuth), 0])
+    towards = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
+    seen = points @ np.stack([right, np.cross(towards, right), towards], axis=1)
+    normals = surface_normals(seen)
+    normals *= np.where(normals[:, 2:] < 0, -1, 1)  # towards the viewer
+    normals = normals[cKDTree(seen).query(seen, min(NEIGHBORS, len(seen)))[1]].mean(1)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    light = np.clip(normals @ (np.array(LIGHT) / np.linalg.norm(LIGHT)), 0, 1)
+    lit = colors * (SHADE + (LIT - SHADE) * light[:, None])
+
+    large = FINER * side
+    low, high = seen[:, :2].min(0), seen[:, :2].max(0)
+    radii = DISC * spacing(seen)
+    radii = np.minimum(radii, STRAY * np.median(radii))
+    scale = FILLED * large / max(float((high - low).max() + radii.max()), 1e-6)
+    centers = large / 2 + scale * (seen[:, :2] - (low + high) / 2)
+    radii = np.clip(scale * radii, 1, LARGEST_DISC)
+    steps = np.stack(np.meshgrid(*[np.arange(-LARGEST_DISC, LARGEST_DISC + 1)] * 2), -1).reshape(-1, 2)
+    steps = steps[np.linalg.norm(steps, axis=1) <= radii.max()]
+    slopes = -(normals[:, :2] / np.maximum(normals[:, 2:], STEEPEST)) @ steps.T  # (N, K) pixels nearer than the center
+    pixels = centers.astype(int)[:, None] + steps
+    on = (np.square(steps).sum(1) + np.square(slopes) <= np.square(radii)[:, None]) & (
+        (pixels >= 0) & (pixels < large)
+    ).all(2)
+    nearness = np.argsort((scale * seen[:, 2:] + slopes)[on], kind="stable")
+    picture = np.full((large, large, 3), 255, np.float32)
+    columns, rows = pixels[on][nearness].T
+    picture[large - 1 - rows, columns] = np.repeat(lit, on.sum(1), axis=0)[nearness]  # the last one stays: the nearest
+    picture = picture.reshape(side, FINER, side, FINER, 3).mean((1, 3))
+    return np.round(picture.clip(0, 255)).astype(np.uint8)
+
+
+def show(axes: Axes, picture: np.ndarray, title: str = "") -> None:
+    """A picture (H, W, 3 or 4) uint8 under its title."""
+    axes.imshow(picture)
+    axes.set_title(fill(title, TITLE_WIDTH), fontsize=10)
     axes.set_axis_off()
 
 
-def draw_heard(figure: Figure, place, waveform: np.ndarray, scores: dict[str, float], sure: float) -> None:
+def draw_heard(figure: Figure, place: SubplotSpec, waveform: np.ndarray, generation: Generation) -> None:
     """A spectrogram over a bar chart of the likeliest classes."""
-    upper, lower = place.subgridspec(2, 1, hspace=0.5).subplots()
+    heard = generation.heard
+    upper, lower = place.subgridspec(2, 1, hspace=0.1).subplots()
     upper.specgram(waveform + 1e-9, NFFT=512, Fs=SAMPLE_RATE, noverlap=256, cmap="magma", vmin=-140)
-    upper.set(title="heard", ylabel="Hz", xlabel="s")
-    best = sorted(scores, key=scores.get, reverse=True)[:5]
-    lower.barh(best[::-1], [scores[label] for label in best[::-1]], color="#3b6ea5")
-    lower.set(xlim=(0, 1), title=f"{best[0]}, confidence {sure:.2f}")
+    upper.set(ylabel="Hz", xlabel="s")
+    name = heard.label if generation.known else f"unknown (most like {heard.label}, {heard.confidence:.0%})"
+    upper.set_title(f"heard: {name}", fontsize=10)
+    best = sorted(heard.scores, key=lambda label: heard.scores[label], reverse=True)[:5]
+    lower.barh(best[::-1], [heard.scores[label] for label in best[::-1]], color="#3b6ea5")
+    lower.set(xlim=(0, 1))
+    lower.set_title(f"confidence {heard.confidence:.2f}", fontsize=10)
 
 
 def save_preview(path: Path, waveform: np.ndarray, generation: Generation, image: np.ndarray | None) -> None:
-    """Write the picture as PNG. waveform: (S,) at 16 kHz; image: (H, W, 3) uint8 RGB or None."""
-    refined = generation.refined
-    columns = 2 + (refined is not None) * 2
-    figure = Figure(figsize=(4.2 * columns, 4.4), dpi=110, layout="constrained")
+    """Write the picture of a run as PNG; arguments as in `draw_run`."""
+    write_png(draw_run(waveform, generation, image), path)
+
+
+def draw_run(waveform: np.ndarray, generation: Generation, image: np.ndarray | None) -> Figure:
+    """The picture of a run. waveform: (S,) at 16 kHz; image: (H, W, 3 or 4) uint8 RGB(A) or None.
+
+    An image that was not used is shown with the reason, and nothing is drawn as if it had been.
+    """
+    shape, coarse, refined = generation.shape, generation.coarse, generation.refined
+    fitted = refined if refined is not None and refined.accepted else None
+    columns = 3 + (image is not None)
+    figure = Figure(figsize=(3.9 * columns, 4.3), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(1, columns)
-    draw_heard(figure, grid[0], waveform, generation.heard.scores, generation.heard.confidence)
-    coarse, shape = generation.coarse, generation.shape
-    title = f"imagined: {coarse.label}, {len(coarse.points)} points"
-    draw_cloud(figure.add_subplot(grid[1], projection="3d"), coarse.points, coarse.colors, title, TITLE)
-    if refined is not None:
-        title = f"refined, {len(shape.points)} points" if refined.accepted else "image not trusted: coarse kept"
-        draw_cloud(figure.add_subplot(grid[2], projection="3d"), shape.points, shape.colors, title, TITLE)
+    draw_heard(figure, grid[0], waveform, generation)
+    title = f"imagined: {coarse.label if generation.known else 'unknown'}, {len(coarse.points)} points"
+    show(figure.add_subplot(grid[1]), draw_cloud(coarse.points, coarse.colors), title)
+    if fitted:
+        picture, title = draw_cloud(shape.points, shape.colors), f"refined with the image, {len(shape.points)} points"
+    else:
+        picture, title = draw_cloud(coarse.points, coarse.colors, BACK), "the same from behind"
+    show(figure.add_subplot(grid[2]), picture, title)
+    if fitted and image is not None:
         upper, lower = grid[3].subgridspec(2, 1).subplots()
-        upper.imshow(image)
-        upper.set_title("camera")
-        if refined.rendering is not None:
-            lower.imshow(refined.rendering)
-            lower.set_title("the Gaussians, rendered")
-        upper.set_axis_off()
+        show(upper, image, "camera")
         lower.set_axis_off()
-    write_png(figure, path)
+        if fitted.rendering is not None:
+            show(lower, fitted.rendering, "the refined shape as the camera sees it")
+    elif image is not None:
+        reason = generation.notice.partition("image not used: ")[2] or "refinement did not run"
+        show(figure.add_subplot(grid[3]), image, f"camera, not used: {reason}")
+    return figure
 
 
 def contact_sheet(rows: dict[str, list[Shape]], path: Path) -> None:
     """A row a class, a column a shape: what a person should look at before believing a figure."""
     columns = max(len(shapes) for shapes in rows.values())
-    figure = Figure(figsize=(1.9 * columns, 1.9 * len(rows)), dpi=80)
+    figure = Figure(figsize=(1.9 * columns, 2.1 * len(rows)), dpi=80, layout="constrained")
     FigureCanvasAgg(figure)
     for row, (label, shapes) in enumerate(rows.items()):
         for column, shape in enumerate(shapes):
-            axes = figure.add_subplot(len(rows), columns, row * columns + column + 1, projection="3d")
-            draw_cloud(axes, shape.points, shape.colors, label if column == 0 else shape.label)
-    figure.subplots_adjust(0, 0, 1, 1 - 0.14 / len(rows), 0, 0.08)  # room for the first row's titles
+            axes = figure.add_subplot(len(rows), columns, row * columns + column + 1)
+            show(axes, draw_cloud(shape.points, shape.colors, side=160), label if column == 0 else shape.label)
     write_png(figure, path)
 
 
 def write_png(figure: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
