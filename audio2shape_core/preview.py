@@ -62,17 +62,19 @@ def draw_cloud(
     scale = FILLED * large / max(float((high - low).max() + radii.max()), 1e-6)
     centers = large / 2 + scale * (seen[:, :2] - (low + high) / 2)
     radii = np.clip(scale * radii, 1, LARGEST_DISC)
-    steps = np.stack(np.meshgrid(*[np.arange(-LARGEST_DISC, LARGEST_DISC + 1)] * 2), -1).reshape(-1, 2)
+    across = np.arange(-LARGEST_DISC, LARGEST_DISC + 1, dtype=np.int32)
+    steps = np.stack(np.meshgrid(across, across), -1).reshape(-1, 2)
     steps = steps[np.linalg.norm(steps, axis=1) <= radii.max()]
-    slopes = -(normals[:, :2] / np.maximum(normals[:, 2:], STEEPEST)) @ steps.T  # (N, K) pixels nearer than the center
-    pixels = centers.astype(int)[:, None] + steps
-    on = (np.square(steps).sum(1) + np.square(slopes) <= np.square(radii)[:, None]) & (
-        (pixels >= 0) & (pixels < large)
-    ).all(2)
-    nearness = np.argsort((scale * seen[:, 2:] + slopes)[on], kind="stable")
+    tilt = (-normals[:, :2] / np.maximum(normals[:, 2:], STEEPEST)).astype(np.float32)
+    slopes = tilt @ steps.T.astype(np.float32)  # (N, K) pixels nearer than the center of the disc
+    of_point, of_step = np.nonzero(np.square(steps).sum(1) + np.square(slopes) <= np.square(radii)[:, None])
+    pixels = centers.astype(np.int32)[of_point] + steps[of_step]
+    nearness = (scale * seen[of_point, 2] + slopes[of_point, of_step]).astype(np.float32)
+    order = np.argsort(nearness)
+    order = order[((pixels >= 0) & (pixels < large)).all(1)[order]]
     picture = np.full((large, large, 3), 255, np.float32)
-    columns, rows = pixels[on][nearness].T
-    picture[large - 1 - rows, columns] = np.repeat(lit, on.sum(1), axis=0)[nearness]  # the last one stays: the nearest
+    columns, rows = pixels[order].T
+    picture[large - 1 - rows, columns] = lit[of_point[order]]  # the last one at a place stays: the nearest
     picture = picture.reshape(side, FINER, side, FINER, 3).mean((1, 3))
     return np.round(picture.clip(0, 255)).astype(np.uint8)
 

@@ -20,7 +20,7 @@ def confusion_matrix(truth: Sequence[str], predicted: Sequence[str], labels: Seq
 def draw_confusion(path: Path, matrix: np.ndarray, labels: Sequence[str], title: str = "") -> None:
     """Write (L, L) counts as a PNG: colours are shares of each row, numbers are the counts. Columns that stay empty and
     rows without items are kept, so that pictures compare."""
-    from audio2shape_core.preview import write_png  # loads the whole pipeline; counting does not need it
+    from audio2shape_core.preview import write_png  # matplotlib takes a while; counting does not need it
 
     shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
     size = 2.5 + 0.33 * len(labels)
