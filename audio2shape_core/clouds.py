@@ -18,7 +18,7 @@ NEIGHBORS_FOR_NORMALS = 12
 def spacing(points: np.ndarray) -> np.ndarray:
     """(N,) mean distance to the three nearest neighbours, but no less than the 5th percentile: points may repeat."""
     neighbors = min(4, len(points))
-    distance = cKDTree(points).query(points, neighbors)[0][:, 1:].mean(1)
+    distance = np.asarray(cKDTree(points).query(points, neighbors)[0])[:, 1:].mean(1)
     positive = distance[distance > 0]
     return np.maximum(distance, np.percentile(positive, 5) if len(positive) else 1e-3)
 
@@ -68,7 +68,7 @@ def resize_cloud(points: np.ndarray, num_points: int, rng: np.random.Generator) 
         kept = rng.choice(len(points), num_points, replace=False)
         return points[kept], kept
     extra = rng.choice(len(points), num_points - len(points), replace=num_points > 2 * len(points))
-    _, neighbours = cKDTree(points).query(points[extra], k=4)
+    neighbours = np.asarray(cKDTree(points).query(points[extra], k=4)[1])
     partner = neighbours[np.arange(len(extra)), rng.integers(1, 4, len(extra))]
     share = rng.uniform(0.3, 0.7, (len(extra), 1)).astype(np.float32)
     between = share * points[extra] + (1 - share) * points[partner]

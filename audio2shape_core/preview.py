@@ -86,10 +86,16 @@ def show(axes: Axes, picture: np.ndarray, title: str = "") -> None:
     axes.set_axis_off()
 
 
+def halves(figure: Figure, place: SubplotSpec) -> tuple[Axes, Axes]:
+    """Axes above each other in one place of a grid."""
+    parts = place.subgridspec(2, 1)
+    return figure.add_subplot(parts[0]), figure.add_subplot(parts[1])
+
+
 def draw_heard(figure: Figure, place: SubplotSpec, waveform: np.ndarray, generation: Generation) -> None:
     """A spectrogram over a bar chart of the likeliest classes."""
     heard = generation.heard
-    upper, lower = place.subgridspec(2, 1, hspace=0.1).subplots()
+    upper, lower = halves(figure, place)
     upper.specgram(waveform + 1e-9, NFFT=512, Fs=SAMPLE_RATE, noverlap=256, cmap="magma", vmin=-140)
     upper.set(ylabel="Hz", xlabel="s")
     name = heard.label if generation.known else f"unknown (most like {heard.label}, {heard.confidence:.0%})"
@@ -125,7 +131,7 @@ def draw_run(waveform: np.ndarray, generation: Generation, image: np.ndarray | N
         picture, title = draw_cloud(coarse.points, coarse.colors, BACK), "the same from behind"
     show(figure.add_subplot(grid[2]), picture, title)
     if fitted and image is not None:
-        upper, lower = grid[3].subgridspec(2, 1).subplots()
+        upper, lower = halves(figure, grid[3])
         show(upper, image, "camera")
         lower.set_axis_off()
         if fitted.rendering is not None:

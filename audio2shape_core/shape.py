@@ -95,7 +95,7 @@ class Shape:
             if path.suffix == ".splat":
                 return cls._from_splats(splat.decode(data))
             rows, comments = ply.read_vertices(data)
-            if {*rows.dtype.names} >= gaussians_ply.NAMES:
+            if {*ply.names_of(rows)} >= gaussians_ply.NAMES:
                 return cls._from_splats(gaussians_ply.decode(rows))
             return cls(*ply.decode(rows, comments))
         except ValueError as error:
@@ -127,6 +127,6 @@ class Shape:
                 raise ValueError(f"{name} is {array.dtype}{array.shape}: expected finite numbers {shapes[name]}")
         if not count or scores.dtype.kind not in "fiu" or scores.shape != names.shape or scores.ndim != 1:
             raise ValueError("it holds no points, or not one score a label")
-        scores = dict(zip(map(str, names.tolist()), scores.tolist()))
+        by_label = dict(zip(map(str, names.tolist()), scores.tolist()))
         parts = points.astype(np.float32), colors.astype(np.uint8), confidence.astype(np.float32)
-        return cls(*parts, str(label), scores, matrix.astype(np.float64))
+        return cls(*parts, str(label), by_label, matrix.astype(np.float64))

@@ -68,7 +68,7 @@ def serve(scene: Shape | Mesh, title: str, *, host: str = "127.0.0.1", port: int
         guarded.append(host)
         return unguarded(*args, process_request=answer, **settings)
 
-    sockets.serve = serve_guarded  # type: ignore[assignment]
+    sockets.serve = serve_guarded  # type: ignore[misc, assignment]
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # its banner: the caller says the address
             server = viser.ViserServer(host=host, port=port, label=f"audio2shape: {title}", verbose=False)
@@ -166,5 +166,5 @@ def _add(server: ViserServer, scene: Shape | Mesh, size: float) -> None:
         slider = server.gui.add_slider("point size", 0.2, 4.0, 0.1, 1.0)
 
         @slider.on_update
-        def _(_event) -> None:
+        def _(_event: Any) -> None:
             cloud.point_size = POINT_SIZE * size * slider.value

@@ -1,6 +1,7 @@
 """Reading and writing files: whole or not at all, through no link, over nothing that is not a file."""
 
 import hashlib
+import io
 import os
 import socket
 import stat
@@ -301,3 +302,11 @@ def test_the_command_line_refuses_such_paths_in_one_line(sound, capsys, options,
     assert os.lstat("/dev/null").st_ino == before.st_ino
     assert sound.read_bytes() == b"sound"
     assert Path("a.png").read_bytes() == b"picture"
+
+
+def test_names_that_are_not_utf8_can_be_printed(monkeypatch):
+    stdout = io.TextIOWrapper(io.BytesIO(), "utf-8", "strict")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert main(["generate", "missing.wav"]) == 2
+    print("caf\udce9.ply", flush=True)
+    assert stdout.buffer.getvalue() == b"caf\\udce9.ply\n"

@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 doctor found a fault, 2 bad input (one line on standard er
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 
 from audio2shape_core import __version__
@@ -26,6 +27,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
     args = build_parser().parse_args(argv)
     try:
         return args.run(args) or 0

@@ -28,5 +28,7 @@ def decode(rows: np.ndarray) -> Splats:
 
     Raises ValueError for values that are not finite.
     """
-    logits = columns(rows, "opacity")[:, 0]
-    return Splats.from_raw(*(columns(rows, *n) for n in (MEANS, QUATS, SCALES)), logits, columns(rows, *COLORS))
+    means, quats, scales, logits, colors = (
+        columns(rows, *names) for names in (MEANS, QUATS, SCALES, ["opacity"], COLORS)
+    )
+    return Splats.from_raw(means, quats, scales, logits[:, 0], colors)

@@ -18,7 +18,7 @@ BROKEN = (OSError, EOFError, KeyError, NotImplementedError, RuntimeError, TokenE
 
 def encode(arrays: Mapping[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 

@@ -129,10 +129,11 @@ def decode(data: bytes) -> Mesh:
     try:
         mesh = trimesh.load_mesh(text, file_type="obj", process=False, skip_materials=True)
         points, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int64)
-        colors = np.asarray(mesh.visual.vertex_colors)[:, :3] if mesh.visual.kind == "vertex" else None
+        visual, colors = mesh.visual, np.full(points.shape, 178)
+        if isinstance(visual, trimesh.visual.ColorVisuals) and visual.kind == "vertex":
+            colors = np.asarray(visual.vertex_colors)[:, :3]
     except Exception as error:
         raise ValueError(str(error) or type(error).__name__) from error
     if not faces.size or not 0 <= faces.min() <= faces.max() < len(points) or not np.isfinite(points).all():
         raise ValueError("it holds no triangles, or vertices that are not there or not finite")
-    grey = np.full(points.shape, 178, np.uint8)
-    return Mesh(points, faces, grey if colors is None else colors.astype(np.uint8))
+    return Mesh(points, faces, colors.astype(np.uint8))

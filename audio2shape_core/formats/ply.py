@@ -22,7 +22,7 @@ CLOUD = np.dtype([*((n, "<f4") for n in "xyz"), *((n, "u1") for n in COLORS), ("
 
 def write_vertices(rows: np.ndarray, comments: Sequence[str] = ()) -> bytes:
     """Binary little-endian PLY of one element `vertex`; rows: a structured array of float32 and uint8."""
-    properties = [f"property {NAMES[rows.dtype[name].str[1:]]} {name}" for name in rows.dtype.names]
+    properties = [f"property {NAMES[rows.dtype[name].str[1:]]} {name}" for name in names_of(rows)]
     head = ["ply", "format binary_little_endian 1.0", *(f"comment {text}" for text in comments)]
     return "\n".join([*head, f"element vertex {len(rows)}", *properties, "end_header", ""]).encode() + rows.tobytes()
 
@@ -36,7 +36,8 @@ def read_vertices(data: bytes) -> tuple[np.ndarray, list[str]]:
     start = data.find(b"\n", end) + 1
     if not data.startswith(b"ply") or end < 0 or not start:
         raise ValueError("it has no PLY header")
-    order, elements, comments = "", [], []
+    order, comments = "", []
+    elements: list[tuple[str, int, list[tuple[str, str]]]] = []  # name, count, and names and types of properties
     for line in data[:end].decode("utf-8", "replace").split("\n"):
         words = line.split()
         if words[:1] == ["format"] and len(words) == 3:
@@ -79,7 +80,7 @@ def read_vertices(data: bytes) -> tuple[np.ndarray, list[str]]:
 def encode(points: np.ndarray, colors: np.ndarray, confidence: np.ndarray, label: str) -> bytes:
     """x y z, red green blue and confidence of every point, the label in a comment; shapes as in Shape."""
     rows = np.empty(len(points), CLOUD)
-    for name, column in zip(CLOUD.names, (*points.T, *colors.T, confidence)):
+    for name, column in zip(names_of(rows), (*points.T, *colors.T, confidence)):
         rows[name] = column
     return write_vertices(rows, [f"label {label}"])
 
@@ -89,14 +90,14 @@ def decode(rows: np.ndarray, comments: Sequence[str]) -> tuple[np.ndarray, np.nd
 
     Points without colours are grey, without confidence trusted. Raises ValueError for vertices without x, y, z.
     """
-    given = rows.dtype.names
-    if not {*"xyz"} <= {*given}:
+    given = {*names_of(rows)}
+    if not given.issuperset("xyz"):
         raise ValueError("its vertices have no x, y and z")
     points = columns(rows, *"xyz")
     if not np.isfinite(points).all():
         raise ValueError("a coordinate is not finite")
     colors = np.full(points.shape, 178, np.uint8)
-    if {*COLORS} <= {*given}:
+    if given.issuperset(COLORS):
         unit = 255 if rows.dtype[COLORS[0]].kind == "f" else 1  # whole numbers are 0 to 255, others 0 to 1
         colors = np.round(np.nan_to_num(unit * columns(rows, *COLORS)).clip(0, 255)).astype(np.uint8)
     confidence = np.ones(len(rows), np.float32)
@@ -109,3 +110,8 @@ def columns(rows: np.ndarray, *names: str) -> np.ndarray:
     """(N, len(names)) float32 of a structured array. Values beyond float32 become infinite."""
     with np.errstate(over="ignore"):
         return np.stack([rows[name].astype(np.float32) for name in names], axis=1)
+
+
+def names_of(rows: np.ndarray) -> tuple[str, ...]:
+    """Of the columns of a structured array."""
+    return rows.dtype.names or ()
