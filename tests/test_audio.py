@@ -1,15 +1,20 @@
 """Decoding against what soundfile wrote, bad files one by one, the ring against a list, onsets at known times."""
 
+import os
 import struct
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
 import soundfile
+from bounded import bounded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audio2shape_core import audio
+from audio2shape_core.audio import files
 from audio2shape_core.errors import InputError
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -75,7 +80,7 @@ def test_other_rates_on_request(tmp_path):
 
 
 def test_long_files_are_read_only_as_far_as_needed(tmp_path, monkeypatch):
-    monkeypatch.setattr(audio, "MAX_SECONDS", 1.5)
+    monkeypatch.setattr(files, "MAX_SECONDS", 1.5)
     soundfile.write(tmp_path / "s.wav", np.concatenate([tone(300, 2, 16000), tone(900, 2, 16000)]), 16000)
     heard = audio.load_audio(tmp_path / "s.wav")
     assert len(heard) == 24000
@@ -95,7 +100,7 @@ def write(samples, rate=16000, subtype="FLOAT"):
 
 
 with_nan = tone(300, 1, 16000)
-with_nan[5000] = np.nan
+with_nan[5000:5200] = np.nan
 
 BAD_FILES = {
     "missing": (lambda path: None, "no such file"),
@@ -105,13 +110,19 @@ BAD_FILES = {
     "cut_header": (lambda path: path.write_bytes(b"RIFF\x10\x00\x00\x00WAVE"), "cannot be decoded"),
     "no_samples": (write([]), "0 samples"),
     "nan": (write(with_nan), "NaN"),
-    "infinite": (write(np.where(np.arange(16000) == 7, np.inf, 0.1)), "NaN or infinite"),
+    "infinite": (write(np.where(np.arange(16000) % 50 == 7, np.inf, 0.1)), "2% of the samples are NaN, infinite"),
     "short": (write(tone(300, 0.09, 44100), 44100), "at least 0.1 s"),
     "silent": (write(np.zeros(16000)), "silent (peak -120 dBFS)"),
     "hiss": (write(tone(300, 1, 16000, 0.0009)), "silent (peak -61 dBFS)"),
     "offset": (write(np.full(16000, 0.4)), "silent"),
-    "cancelling": (write(np.stack([tone(300, 1, 16000), -tone(300, 1, 16000)], axis=1)), "2 channels averaged"),
+    "drift": (write(np.sin(np.arange(48000) / 48000)), "silent"),
+    "cancelling": (write(np.stack([tone(300, 1, 16000), -tone(300, 1, 16000)], axis=1)), "--channel 0"),
+    "nearly cancelling": (write(np.stack([tone(300, 1, 8000), -0.95 * tone(300, 1, 8000)], axis=1)), "--channel 0"),
     "rate": (damaged_header, "sample rate 2000000000"),
+    "channels": (lambda path: soundfile.write(path, np.ones((4800, 1024)), 48000), "expected 1 to 64 channels"),
+    "page": (lambda path: path.write_text("<!DOCTYPE html><html></html>" * 99), "web page"),
+    "pipe": (lambda path: os.mkfifo(path), "is a pipe"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "is a device"),
 }
 
 
@@ -135,11 +146,135 @@ def test_headerless_files_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "waveform", [np.ones((16000, 2)), np.ones(16000, np.int16), np.zeros(10), np.full(16000, np.nan)]
+    "waveform",
+    [np.ones((16000, 2)), np.ones(16000, np.int16), np.zeros(10), np.full(16000, np.nan), np.full(16000, 1e-3)],
 )
 def test_bad_arrays_are_refused(waveform):
     with pytest.raises(InputError, match="^microphone"):
         audio.check_waveform(waveform, name="microphone")
+
+
+@pytest.mark.parametrize("absurd", [1e30, -3e38, np.inf, np.nan, 50.0])
+@pytest.mark.parametrize("scale", [1.0, 30000.0])
+def test_a_single_absurd_sample_decides_nothing(tmp_path, absurd, scale):
+    """In a file, in a message and in the ring: the rest is heard as if it were not there."""
+    sound = tone(300, 1, 16000)
+    broken = np.float32(scale) * sound
+    broken[5000] = np.clip(absurd * scale, -3e38, None)
+    expected = sound.copy()
+    expected[5000] = 0
+    if scale > 1:
+        expected /= np.abs(expected).max()
+    soundfile.write(tmp_path / "s.wav", broken, 16000, subtype="FLOAT")
+    np.testing.assert_allclose(audio.load_audio(tmp_path / "s.wav"), expected, atol=1e-6)
+    ring = audio.AudioRing(2.0)
+    ring.append(audio.repair(audio.mix(broken[:, None])), 1.0)
+    np.testing.assert_allclose(ring.heard(1.0).samples, expected, atol=1e-6)
+
+
+def test_a_click_of_floats_in_the_range_of_integers_is_no_fault():
+    click = 20000 * np.exp(-np.arange(800) / 100) * np.sin(np.arange(800) / 2)
+    waveform = np.concatenate([np.zeros(4000), click, np.zeros(80000)]).astype(np.float32)
+    assert np.array_equal(audio.repair(waveform), waveform)
+
+
+OFFSETS = {
+    "none": np.zeros(48000),
+    "constant": np.full(48000, 0.5),
+    "drifting": 0.4 * np.sin(2 * np.pi * 0.2 * np.arange(48000) / 16000),
+    "rising": np.linspace(-0.5, 0.5, 48000),
+}
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+def test_an_offset_is_not_heard(offset):
+    rng = np.random.default_rng(0)
+    hiss, sound = rng.normal(0, 3e-4, 48000), noisy_room(3, [(1.5, 0.5, 0.03)])
+    assert audio.rms_dbfs(audio.center((hiss + OFFSETS[offset]).astype(np.float32), 16000)) < -60
+    heard = audio.center((sound + OFFSETS[offset]).astype(np.float32), 16000)
+    assert audio.rms_dbfs(heard) == pytest.approx(audio.rms_dbfs(sound), abs=0.2)
+    detector = audio.OnsetDetector()
+    assert np.allclose(np.array(detector.process(sound + OFFSETS[offset])) / 16000, [1.5], atol=0.02)
+    assert audio.OnsetDetector().process(hiss + OFFSETS[offset]) == []
+
+
+def test_a_small_offset_changes_no_sample():
+    sound = tone(300, 1, 16000, 0.1) + np.float32(0.05)
+    assert audio.center(sound, 16000) is sound
+
+
+def test_one_channel_of_many_on_request(tmp_path):
+    left = tone(300, 1, 16000)
+    soundfile.write(tmp_path / "s.wav", np.stack([left, -left], axis=1), 16000, subtype="FLOAT")
+    assert np.array_equal(audio.load_audio(tmp_path / "s.wav", channel=1), -left)
+    with pytest.raises(InputError, match="channel 2: expected 0 to 1"):
+        audio.load_audio(tmp_path / "s.wav", channel=2)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("length", [0, 2**31 - 1, 2**32 - 1, 10**6])
+def test_a_recording_whose_recorder_was_killed_is_read_to_its_end(tmp_path, subtype, length):
+    path = tmp_path / "s.wav"
+    soundfile.write(path, tone(300, 1, 16000), 16000, subtype=subtype)
+    expected = audio.load_audio(path)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data")
+    content[4:8], content[place + 4 : place + 8] = bytes(4), struct.pack("<I", length)
+    path.write_bytes(content)
+    assert np.array_equal(audio.load_audio(path), expected)
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    path = os.fsencode(tmp_path) + b"/caf\xe9.wav"
+    soundfile.write(path, tone(300, 1, 16000), 16000)
+    assert len(audio.load_audio(os.fsdecode(path))) == 16000
+    with pytest.raises(InputError, match=r"caf\\xe9.ogg: no such file"):
+        audio.load_audio(os.fsdecode(path.replace(b"wav", b"ogg")))
+
+
+def test_a_long_file_of_many_channels_takes_little_memory(tmp_path):
+    with soundfile.SoundFile(tmp_path / "s.wav", "w", 48000, 64) as file:
+        for _ in range(10):
+            file.write(np.random.default_rng(0).normal(0, 0.1, (48000, 64)))
+    code = """if True:
+        import sys; sys.path.insert(0, sys.argv[2])
+        import bounded, scipy.signal, soundfile
+        from audio2shape_core.audio import load_audio
+        with bounded.bounded(megabytes=60, seconds=5):
+            print(len(load_audio(sys.argv[1])))
+    """
+    run = [sys.executable, "-c", code, tmp_path / "s.wav", os.path.dirname(__file__)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.stdout == "160000\n", done.stderr
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(["wav", "flac", "ogg", "mp3", "aiff", "au", "caf", "w64"]),
+    changes=st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), max_size=6),
+    keep=st.floats(0.01, 1),
+)
+def test_damaged_files_are_decoded_or_refused(tmp_path, kind, changes, keep):
+    whole = tmp_path / f"whole.{kind}"
+    if not whole.exists():
+        soundfile.write(whole, tone(300, 0.5, 16000), 16000)
+    content = bytearray(whole.read_bytes())
+    for place, value in changes:
+        content[place] = value
+    (tmp_path / "sound").write_bytes(content[: round(keep * len(content))])
+    with bounded(megabytes=400, seconds=10):
+        try:
+            heard = audio.load_audio(tmp_path / "sound")
+        except InputError as error:
+            in_one_line(error)
+        else:
+            assert np.isfinite(heard).all()
+            assert np.abs(heard).max() <= 1
+
+
+def in_one_line(error):
+    assert "expected" in str(error)
+    assert "\n" not in str(error)
 
 
 def test_resampling_removes_what_would_alias():
@@ -166,9 +301,11 @@ def test_window_of_nothing_is_refused():
             audio.fit_window(waveform, seconds)
 
 
-def test_levels():
-    assert audio.rms_dbfs(np.ones(10)) == 0
-    assert audio.rms_dbfs(np.zeros(10)) == audio.rms_dbfs([]) == audio.FLOOR_DBFS
+def test_levels_are_about_the_mean():
+    assert audio.rms_dbfs(np.array([1.0, -1.0])) == 0
+    assert audio.rms_dbfs(np.zeros(10)) == audio.rms_dbfs(np.zeros(0)) == audio.FLOOR_DBFS
+    assert audio.rms_dbfs(np.ones(10)) == audio.FLOOR_DBFS
+    assert audio.rms_dbfs(tone(100, 1, 16000, 0.1) + 0.5) == pytest.approx(-23.01, abs=0.01)
     assert audio.rms_dbfs(tone(100, 1, 16000, 1.0)) == pytest.approx(-3.01, abs=0.01)
 
 

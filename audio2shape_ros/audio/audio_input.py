@@ -127,7 +127,7 @@ class AudioInput:
         ring, most = self._ring, self._settings["audio.max_age_s"]
         age = time.monotonic() - self.status.last_understood
         if ring is not None and len(ring) and age <= most:
-            return ring.last(seconds), ring.sample_rate
+            return ring.heard(seconds), ring.sample_rate
         what = f"no sound for {age:.0f} s" if ring is not None and len(ring) else "no sound"
         why = self.status.problem() or "start the microphone or remap audio"
         raise NoAudio(f"{what} on {self.publishers.topic}, expected some within {most:g} s (audio.max_age_s): {why}")

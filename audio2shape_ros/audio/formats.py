@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import numpy as np
 
+from audio2shape_core.audio import check_format, mix, repair
 from audio2shape_core.errors import InputError
 
 PCM = re.compile(r"([SUF])(8|16|24|32)(LE|BE)?")
@@ -30,11 +32,7 @@ class PcmFormat:
     sample_format: str = "S16LE"
 
     def __post_init__(self) -> None:
-        if not 1000 <= self.sample_rate <= 384000 or not 1 <= self.channels <= 64:
-            raise InputError(
-                f"audio at {self.sample_rate} Hz with {self.channels} channels: expected 1000 to 384000 Hz and 1 to 64 "
-                "channels; check the microphone node's audio_info"
-            )
+        check_format(self.sample_rate, self.channels, "audio messages")
         kind, bits, _ = self._parts()
         if kind == "F" and bits != 32 or kind == "U" and bits != 8:
             self._refuse()
@@ -42,7 +40,7 @@ class PcmFormat:
     def __str__(self) -> str:
         return f"{self.sample_format} x {self.channels} at {self.sample_rate} Hz"
 
-    def _refuse(self) -> None:
+    def _refuse(self) -> NoReturn:
         raise InputError(
             f"sample format {self.sample_format!r}: expected S8, U8, S16, S24, S32 or F32 with LE or BE; "
             "set the microphone node's sample_format to S16LE"
@@ -93,14 +91,15 @@ class PcmStream:
 
 
 def mix_down(frames: np.ndarray, channel: int) -> np.ndarray:
-    """(S, C) -> (S,) float32: one channel, or the average of all for -1. NaN and infinity become silence."""
-    if channel >= frames.shape[1]:
-        raise InputError(f"audio.channel is {channel}, expected 0 to {frames.shape[1] - 1}, or -1 for the average")
-    mono = frames.mean(axis=1) if channel < 0 else frames[:, channel]
-    return np.where(np.isfinite(mono), np.clip(mono, -1, 1), 0).astype(np.float32)
+    """(S, C) -> (S,) float32: one channel, or the average of all for -1; what no microphone measured is silenced.
+
+    It may go beyond full scale, as floats do: the ring scales a window as `load_audio` scales a file. Raises InputError
+    for a channel that is not there, and where too many samples are NaN, infinite or absurd.
+    """
+    return repair(mix(frames, channel), "audio message")
 
 
-def decode_portaudio(message) -> tuple[np.ndarray, int]:
+def decode_portaudio(message: Any) -> tuple[np.ndarray, int]:
     """An audio_common_msgs/Audio of mgonzs13/audio_common -> ((S, C) float32, sample rate)."""
     info = message.info
     if info.format not in PORTAUDIO:

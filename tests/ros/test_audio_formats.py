@@ -34,12 +34,23 @@ def test_any_format_cut_anywhere_comes_back(name, channels, frames, seed, data):
     np.testing.assert_allclose(heard, sent, atol=0.012 if "8" in name else 1e-4)
 
 
-def test_mix_down_averages_or_picks_and_silences_nan():
-    frames = np.array([[0.2, 0.4], [np.nan, 1.0], [3.0, 3.0]], np.float32)
-    np.testing.assert_allclose(mix_down(frames, -1), [0.3, 0, 1], atol=1e-6)
-    np.testing.assert_allclose(mix_down(frames, 1), [0.4, 1, 1], atol=1e-6)
-    with pytest.raises(InputError, match="audio.channel"):
+def test_mix_down_averages_or_picks():
+    frames = np.array([[0.2, 0.4], [0.5, 1.0], [3.0, 3.0]], np.float32)
+    np.testing.assert_allclose(mix_down(frames, -1), [0.3, 0.75, 3], atol=1e-6)
+    np.testing.assert_allclose(mix_down(frames, 1), [0.4, 1, 3], atol=1e-6)
+    with pytest.raises(InputError, match="channel 2: expected 0 to 1"):
         mix_down(frames, 2)
+
+
+@pytest.mark.parametrize("absurd", [np.nan, np.inf, 1e30])
+def test_messages_are_repaired_as_files_are(absurd):
+    frames = np.full((320, 2), 0.25, np.float32)
+    frames[100] = absurd
+    mono = mix_down(frames, -1)
+    assert mono[100] == 0
+    assert (np.delete(mono, 100) == 0.25).all()
+    with pytest.raises(InputError, match="audio message: 100% of the samples are NaN"):
+        mix_down(np.full((320, 2), np.nan, np.float32), -1)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,19 @@
 """The stream decoder against libsndfile decoding the whole file at once."""
 
+import functools
 import io
+import sys
 
 import numpy as np
 import pytest
 import soundfile
+from bounded import bounded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
 from audio2shape_core.errors import InputError
-from audio2shape_ros.audio.mp3 import Mp3Stream, frame_size, looks_like_mp3
+from audio2shape_ros.audio.mp3 import Mp3Stream, looks_like_mp3
 
 pytestmark = pytest.mark.skipif("MP3" not in soundfile.available_formats(), reason="this libsndfile knows no MP3")
 
@@ -21,6 +24,7 @@ def chirp(rate: int, channels: int, seconds: float = 2.0) -> np.ndarray:
     return np.stack([left, 0.5 * left[::-1]][:channels], axis=1).astype(np.float32)
 
 
+@functools.cache
 def encode(rate: int, channels: int) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, chirp(rate, channels), rate, format="MP3", subtype="MPEG_LAYER_III")
@@ -47,16 +51,6 @@ def test_pieces_decode_to_what_the_whole_does(rate, channels):
     np.testing.assert_allclose(mono[lag : lag + len(expected)], expected, atol=2e-3)
 
 
-def test_headers_are_measured_right():
-    data = encode(16000, 1)
-    start = next(i for i in range(len(data)) if frame_size(data[i : i + 4]))
-    count, position = 0, start
-    while (found := frame_size(data[position : position + 4])) is not None:
-        position, count = position + found[0], count + 1
-    assert position == len(data)  # frame after frame, to the last byte
-    assert count > 50
-
-
 def test_mp3_is_told_from_pcm():
     assert looks_like_mp3(b"\xff\xfb\x90\x64" + bytes(100))
     assert looks_like_mp3(b"ID3\x04")
@@ -77,10 +71,46 @@ def test_noise_is_no_sound_and_no_crash(noise):
 
 def test_what_holds_no_frame_is_refused_in_the_end():
     stream = Mp3Stream()
-    for _ in range(13):
-        assert not len(stream.feed(b"\xff\xfb\x90\x64" + bytes(5000)))
+    scattered = b"\xff\xfb\x90\x64" + bytes(5000)
+    assert not stream.feed(10 * scattered).any()
     with pytest.raises(InputError, match="no MP3 frame"):
-        stream.feed(b"\xff\xfb\x90\x64" + bytes(5000))
+        stream.feed(30 * scattered)
+
+
+@pytest.mark.parametrize("junk", [b"\xff", b"\xff\xfb\x90\x64", b"\0", b"ID3\4\0\0\x7f\x7f\x7f\x7f"])
+def test_megabytes_of_nothing_cost_next_to_nothing(junk):
+    stream = Mp3Stream()
+    with bounded(megabytes=20, seconds=0.2), pytest.raises(InputError, match="no MP3 frame"):
+        stream.feed(junk * (2_000_000 // len(junk)))
+
+
+def test_a_message_of_hours_is_cut_to_its_end():
+    stream = Mp3Stream()
+    with bounded(megabytes=100, seconds=2):
+        heard = stream.feed(encode(8000, 1) * 2000)
+    assert 10 * 8000 < len(heard) < 2000 * 8000
+
+
+def test_without_pyav_the_message_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(InputError, match="pip install av"):
+        Mp3Stream()
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), max_size=20), st.integers(0, 99))
+def test_damaged_mp3_is_sound_or_refused(changes, seed):
+    data = bytearray(encode(16000, 1))
+    for place, value in changes:
+        data[place] = value
+    stream = Mp3Stream()
+    for piece in pieces(bytes(data), seed):
+        try:
+            heard = stream.feed(piece)
+        except InputError:
+            continue
+        assert heard.dtype == np.float32
+        assert heard.ndim == 2
 
 
 def test_damage_costs_only_the_sound_around_it():
