@@ -61,6 +61,14 @@ def decode_picture(data: bytes, name: str = "picture") -> Picture:
     return Picture(np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels, width, height)
 
 
+def read_photo(path: str | os.PathLike[str]) -> np.ndarray | None:
+    """The (H, W, 3) uint8 RGB of a picture file; None where it cannot be decoded."""
+    try:
+        return read_picture(path).pixels[..., :3]
+    except InputError:
+        return None
+
+
 def read_mask(path: str | os.PathLike[str], picture: Picture) -> np.ndarray:
     """Decode a mask of the same size as a picture: (H, W) bool, True where the object is, as large as the pixels.
 
@@ -156,10 +164,8 @@ def decode_values(
         raise InputError(f"{name}: far too large ({error}), expected {EXPECTED}: scale it down") from None
     except Exception as error:  # a damaged file can raise anything inside a decoder
         unknown = isinstance(error, Image.UnidentifiedImageError)
-        reason = "of no known format" if unknown else str(error).split("\n")[0] or type(error).__name__
-        raise InputError(
-            f"{name}: not a picture that can be read ({reason}), expected {EXPECTED}: save it again"
-        ) from error
+        reason = "not a picture of a known format" if unknown else str(error).split("\n")[0] or type(error).__name__
+        raise InputError(f"{name}: cannot be decoded ({reason}), expected {EXPECTED}: save it again") from error
     values = _upright(values, turn)
     height, width = values.shape[:2]
     return values, size if (size[0] >= size[1]) == (width >= height) else size[::-1]

@@ -27,6 +27,7 @@ from std_msgs.msg import Header
 from audio2shape_core.audio import SAMPLE_RATE, load_audio
 from audio2shape_core.camera import Camera
 from audio2shape_core.errors import InputError
+from audio2shape_core.pictures import read_picture
 from audio2shape_ros.audio.publishers import TYPES, message_type
 from audio2shape_ros.camera.images import rgb_to_image
 from audio2shape_ros.ros import LATCHED, RCLError
@@ -118,13 +119,8 @@ class ReplayNode(Node):
         self._audio.publish(message)
 
     def _open_camera(self, path: Path) -> None:
-        import cv2
-
-        pixels = cv2.imread(str(path))
-        if pixels is None:
-            raise InputError(f"{path}: not an image that can be read")
-        self._pixels = pixels[..., ::-1]
-        height, width = pixels.shape[:2]
+        self._pixels = read_picture(path).pixels[..., :3]
+        height, width = self._pixels.shape[:2]
         camera = Camera.look_at(0, 0, width=width, height=height, fov_deg=self._value("fov_deg"))
         cx, cy = camera.cx - 0.5, camera.cy - 0.5  # in ROS pixel centres are at whole numbers
         self._calibration = CameraInfo(

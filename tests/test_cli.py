@@ -252,3 +252,13 @@ def test_importing_the_core_loads_nothing_heavy():
     code = "import sys, audio2shape_core; print([m for m in ('torch', 'scipy', 'cv2', 'numpy') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@needs_weights
+def test_channels_that_cancel_are_heard_one_at_a_time(tmp_path, capsys):
+    left = 0.3 * np.sin(np.arange(2 * RATE) / 5)
+    sound = write_sound(tmp_path / "a.wav", np.stack([left, -left], axis=1))
+    output = ("--output", tmp_path / "a.ply")
+    assert "--channel 0" in refuse(capsys, "generate", sound, *output)
+    assert "expected 0 to 1" in refuse(capsys, "generate", sound, *output, "--channel", "2")
+    generated(tmp_path, sound, "--channel", "1", "--steps", "2")

@@ -37,6 +37,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     p.add_argument(
         "--preview", metavar="PNG", help="also draw what was heard, imagined and refined; of several, a folder"
     )
+    p.add_argument(
+        "--channel", type=int, default=-1, metavar="N", help="the channel to hear, from 0 (default: the average of all)"
+    )
     add_setting(p, Listening, "min_confidence")
     for name in ("seed", "steps", "guidance", "guided_share", "num_points"):
         add_setting(p, Sampling, name)
@@ -79,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     from audio2shape_core.audio import load_audio
 
     if not several:
-        load_audio(jobs[0][0])  # a bad recording is refused before the model is loaded
+        load_audio(jobs[0][0], channel=args.channel)  # a bad recording is refused before the model is loaded
 
     from audio2shape_core.pipeline import AudioToShape
 
@@ -87,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     results, refused = [], 0
     for audio, output, preview in jobs:
         try:
-            results.append(make(model, audio, output, preview, frame, settings))
+            results.append(make(model, audio, args.channel, output, preview, frame, settings))
         except InputError as error:
             if not several:
                 raise
@@ -163,7 +166,13 @@ def camera_of(args: argparse.Namespace, width: int, height: int) -> Camera | Non
 
 
 def make(
-    model: AudioToShape, audio: str, output: str, preview: str | None, frame: Frame | None, settings: Settings
+    model: AudioToShape,
+    audio: str,
+    channel: int,
+    output: str,
+    preview: str | None,
+    frame: Frame | None,
+    settings: Settings,
 ) -> dict:
     """Make and write one shape; returns what goes into the JSON."""
     from audio2shape_core.audio import load_audio
@@ -171,7 +180,7 @@ def make(
 
     watch = Stopwatch()
     with watch.stage("decode"):
-        waveform = load_audio(audio)
+        waveform = load_audio(audio, channel=channel)
     on_step, close = progress_bars()
     try:
         made = model.generate(waveform, frame=frame, settings=settings, stopwatch=watch, on_step=on_step)

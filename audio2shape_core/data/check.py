@@ -8,7 +8,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -25,6 +24,7 @@ from audio2shape_core.data.manifest import (
     read_table,
 )
 from audio2shape_core.errors import InputError
+from audio2shape_core.pictures import read_picture
 from audio2shape_core.vocabulary import Vocabulary
 
 MIN_POINTS = 64  # fewer do not describe a shape
@@ -131,26 +131,16 @@ def fingerprint(item: Item) -> bytes:
     """A hash of what an item holds, once decoded. Raises InputError, with the reason, for one that cannot be used."""
     if not os.path.isfile(item.path):
         raise InputError("no such file; expected one below the data set's folder: add it, or drop the row")
-    if item.kind == "audio":
-        try:
-            array = load_audio(item.path)
-        except InputError as error:
-            raise InputError(str(error).removeprefix(f"{item.path}: ").removeprefix(f"{item.path} ")) from error
-    elif item.kind == "shape":
-        array = check_shape(item)
-    else:
-        array = decode_picture(item)
-    return hashlib.sha256(np.ascontiguousarray(array).data).digest()
-
-
-def decode_picture(item: Item) -> np.ndarray:
     try:
-        picture = cv2.imread(str(item.path), cv2.IMREAD_COLOR)
-    except cv2.error:  # far too large
-        picture = None
-    if picture is None:
-        raise InputError("cannot be decoded; expected a JPEG or PNG picture: convert it")
-    return picture
+        if item.kind == "audio":
+            array = load_audio(item.path)
+        elif item.kind == "shape":
+            array = check_shape(item)
+        else:
+            array = read_picture(item.path).pixels
+    except InputError as error:
+        raise InputError(str(error).removeprefix(f"{item.path}: ").removeprefix(f"{item.path} ")) from error
+    return hashlib.sha256(np.ascontiguousarray(array).data).digest()
 
 
 def check_shape(item: Item) -> np.ndarray:

@@ -16,6 +16,7 @@ from audio2shape_core.evaluation.task import Task, mean
 from audio2shape_core.files import replacing
 from audio2shape_core.frame import Frame
 from audio2shape_core.looking.foreground import find_foreground
+from audio2shape_core.pictures import read_photo
 from audio2shape_core.refinement import refine
 from audio2shape_core.splatting import Gaussians
 
@@ -34,10 +35,9 @@ def measure_photographs(task: Task) -> dict:
     """
     rows, sheet = [], []
     for item in _chosen(task):
-        image = cv2.imread(str(item.path), cv2.IMREAD_COLOR)
+        image = read_photo(item.path)
         if image is None:
             continue
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         made = task.completion.clouds(item.label, 1, POINTS, range(1))
         if not made:
             continue

@@ -59,6 +59,7 @@ class PcmFormat:
     def decode(self, data: bytes) -> np.ndarray:
         """Whole frames of bytes -> (frames, channels) float32 in [-1, 1]."""
         kind, bits, order = self._parts()
+        samples: np.ndarray
         if bits == 24:
             # Three bytes become the upper three of an int32, which keeps the sign.
             raw = np.frombuffer(data, np.uint8).reshape(-1, 3)

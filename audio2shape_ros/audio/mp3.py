@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from audio2shape_core.errors import InputError
@@ -34,7 +36,7 @@ class Mp3Stream:
                 "with capture_wave.launch.xml or its parameter format:=wave"
             ) from error
         av.logging.set_level(None)
-        self._codec = av.CodecContext.create("mp3float", "r")
+        self._codec: Any = av.CodecContext.create("mp3float", "r")
         self._errors = av.error.FFmpegError
         self._useless = 0  # bytes beside frames, of late
         self.sample_rate = 0  # Hz, known after the first samples

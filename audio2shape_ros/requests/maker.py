@@ -13,13 +13,13 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 
-from audio2shape_core.audio import SAMPLE_RATE, Window, rms_dbfs
+from audio2shape_core.audio import MIN_SECONDS, SAMPLE_RATE, Window, rms_dbfs
 from audio2shape_core.errors import Cancelled, InputError, Progress
 from audio2shape_core.shape import Shape
 from audio2shape_ros.audio.audio_input import AudioInput
 from audio2shape_ros.camera.camera_input import CameraInput, Snapshot, View
 from audio2shape_ros.diagnostics import ERROR, OK, WARN, Report
-from audio2shape_ros.errors import BadRequest, ModelFailed, NoImage, NotActive, OutOfMemory, Silence
+from audio2shape_ros.errors import BadRequest, ModelFailed, NoAudio, NoImage, NotActive, OutOfMemory, Silence
 from audio2shape_ros.model.handle import Asked, ModelHandle
 from audio2shape_ros.model.messages import Request
 from audio2shape_ros.msg import ShapeHypothesis
@@ -153,6 +153,9 @@ class Maker:
         else:
             now = self._node.get_clock().now().nanoseconds * 1e-9
             sound, rate = Window(ask.waveform, now - len(ask.waveform) / SAMPLE_RATE, now), SAMPLE_RATE
+        if len(sound.samples) < MIN_SECONDS * rate:
+            heard = len(sound.samples) / rate
+            raise NoAudio(f"{heard:.3f} s of sound so far, expected at least {MIN_SECONDS} s: ask again in a moment")
         level, least = rms_dbfs(sound.samples), s["audio.min_rms_dbfs"]
         if level < least:
             raise Silence(f"silence ({level:.0f} dBFS), expected at least {least:.0f}: raise the microphone's gain")
