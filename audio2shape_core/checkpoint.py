@@ -39,7 +39,7 @@ def digest(tensors: dict[str, torch.Tensor]) -> str:
     sha = hashlib.sha256()
     for name in sorted(tensors):
         sha.update(name.encode())
-        sha.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        sha.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy())
     return sha.hexdigest()
 
 
@@ -78,7 +78,8 @@ def load(path: Path, kind: str) -> Checkpoint:
         raise InputError(f"{path} holds {header.get('kind', 'no audio2shape model')[:80]!r}, expected {kind!r}")
     if digest(tensors) != header.get("sha256"):
         raise InputError(f"{path} does not match its own sha256; {REMEDY}")
-    tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+    for name, tensor in tensors.items():  # one at a time; what stays must not keep the file in memory
+        tensors[name] = tensor.float() if tensor.is_floating_point() else tensor.clone()
     if bad := next((name for name, t in tensors.items() if not t.isfinite().all()), None):
         raise InputError(f"{path}: {bad[:80]!r} holds NaN or infinity; {REMEDY}")
     config, info = (_read_json(path, header, name) for name in ("config", "info"))

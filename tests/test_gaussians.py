@@ -11,7 +11,7 @@ from audio2shape_core.clouds import DISC_FLATNESS, DISC_WIDTH, farthest_points, 
 from audio2shape_core.refinement.adam import Adam
 from audio2shape_core.refinement.appearance import color_transfer, paint, spread_colors, visibility
 from audio2shape_core.refinement.deformation import Deformation
-from audio2shape_core.refinement.dense_cloud import onto_surface, sample_cloud
+from audio2shape_core.refinement.dense_cloud import halton, onto_surface, sample_cloud
 from audio2shape_core.refinement.density import DensityControl
 from audio2shape_core.refinement.symmetry import SmoothField
 from audio2shape_core.splatting.gaussians import Gaussians
@@ -127,6 +127,13 @@ def test_dense_cloud_and_every_beginning_of_it_are_spread_evenly():
         gap = cKDTree(points[:count]).query(points[:count], 2)[0][:, 1]
         chance = cKDTree(sphere(count)).query(sphere(count), 2)[0][:, 1]
         assert np.percentile(gap, 5) > 2 * np.percentile(chance, 5)
+
+
+def test_halton_points_are_scipys():
+    from scipy.stats import qmc
+
+    expected = qmc.Halton(3, rng=np.random.default_rng(5)).random(1000)
+    assert np.array_equal(halton(1000, np.random.default_rng(5).spawn(1)[0]), expected)
 
 
 def test_dense_points_lie_closer_to_the_surface_than_the_centres():

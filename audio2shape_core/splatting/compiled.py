@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import event
 
 logger = logging.getLogger(__name__)
 _once = threading.Lock()  # compilation takes seconds, and only the first of several callers should do it
-_announced = False
 
 
 class Kernel:
@@ -37,35 +37,35 @@ class Kernel:
         for discard in (False, True):  # what is stored may be damaged: then once more without it
             try:
                 kernel = numba.njit(cache=True, **self.options)(self.function)
-                stored = self._stored(kernel)
-                changed = Path(self.function.__code__.co_filename).stat().st_mtime
                 if discard:
-                    for path in stored:
-                        path.unlink()
-                if discard or not any(path.stat().st_mtime >= changed for path in stored):
-                    _announce()
-                kernel.compile(types)
+                    for index in Path(kernel.stats.cache_path).glob(f"*.{self.function.__name__}-*.nbi"):
+                        index.unlink()
+                with event.install_listener("numba:compile", _Announcer()):
+                    kernel.compile(types)
                 return kernel
             except Exception as error:  # no folder that can be written, a full disk, a file that was cut short: any
                 reason = " ".join(str(error).split()) or type(error).__name__
-        _announce()
         logger.warning("compiled CPU kernels cannot be kept on disk (%s): set NUMBA_CACHE_DIR to a folder", reason)
         kernel = numba.njit(**self.options)(self.function)
-        kernel.compile(types)
+        with event.install_listener("numba:compile", _Announcer()):
+            kernel.compile(types)
         return kernel
 
-    def _stored(self, kernel: Any) -> list[Path]:
-        """Index files of stored machine code of this function."""
-        return list(Path(kernel.stats.cache_path).glob(f"*.{self.function.__name__}-*.nbi"))
+
+class _Announcer(event.Listener):
+    """Says once in a process that something is compiled, and not just loaded."""
+
+    said = False
+
+    def on_start(self, event: event.Event) -> None:
+        if not _Announcer.said:
+            logger.warning("compiling the CPU kernels, once: about 15 s")
+        _Announcer.said = True
+
+    def on_end(self, event: event.Event) -> None:
+        pass
 
 
 def compiled(**options: Any) -> Callable[[Callable], Kernel]:
     """A decorator: `numba.njit(**options)` at the first call."""
     return lambda function: Kernel(function, options)
-
-
-def _announce() -> None:
-    global _announced
-    if not _announced:
-        logger.warning("compiling the CPU kernels, once: about 15 s")
-    _announced = True
