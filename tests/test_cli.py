@@ -262,3 +262,12 @@ def test_channels_that_cancel_are_heard_one_at_a_time(tmp_path, capsys):
     assert "--channel 0" in refuse(capsys, "generate", sound, *output)
     assert "expected 0 to 1" in refuse(capsys, "generate", sound, *output, "--channel", "2")
     generated(tmp_path, sound, "--channel", "1", "--steps", "2")
+
+
+def test_the_script_ends_with_the_code_and_all_that_was_said(tmp_path):
+    command = [sys.executable, "-m", "audio2shape_core.cli", "generate", str(tmp_path / "none.wav")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("audio2shape: ")
+    assert done.stderr.count("\n") == 1

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import argparse
 import io
+import multiprocessing
+import os
 import sys
+from typing import NoReturn
 
 from audio2shape_core import __version__
 from audio2shape_core.cli import benchmark, data, doctor, evaluate, generate, pretrained, train, view
@@ -40,5 +43,11 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def entry() -> NoReturn:
+    """The installed script: `main`, and out. Python would spend 0.4 s on taking torch's libraries down."""
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if multiprocessing.active_children():
+        sys.exit(code)  # they are waited for
+    os._exit(code)
