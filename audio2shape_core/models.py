@@ -120,6 +120,7 @@ def build_autoencoder(config: AutoencoderConfig, *, quantized: bool = True) -> P
         points_per_token=per_token >> len(doublings),
         latent_dim=c.latent_dim,
     )
+    bottleneck: nn.Module
     if quantized:
         bottleneck = VectorQuantizer(
             num_codebooks=c.num_codebooks, codebook_size=c.codebook_size, latent_dim=c.latent_dim
@@ -167,7 +168,8 @@ def read_config(cls: type[Config], path: Path, stored: dict[str, Any]) -> Config
                 "expected one of this version: update audio2shape, or retrain"
             )
     try:
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+        return cls(**values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -185,7 +187,7 @@ class Uninitialized(TorchFunctionMode):
             "uniform_",
             "normal_",
         ):
-            return args[0] if args else kwargs["tensor"]
+            return args[0] if args else (kwargs or {})["tensor"]
         return func(*args, **(kwargs or {}))
 
 

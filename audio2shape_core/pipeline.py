@@ -301,14 +301,19 @@ class AudioToShape:
                 notices.append("image not used: no time was left before the deadline")
             else:
                 try:
-                    run = {"seed": settings.sampling.seed, "deadline": deadline, "stopwatch": watch, "on_step": tell}
+                    run: dict[str, Any] = {
+                        "seed": settings.sampling.seed,
+                        "deadline": deadline,
+                        "stopwatch": watch,
+                        "on_step": tell,
+                    }
                     shape, refined = self.refine(coarse, frame, settings.refining, **run)
                 except Exception as error:
                     if not _leaves_the_shape(error):
                         raise
                     kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
                     notices.append(f"image not used: {kind}{error}")
-        if refined is not None and refined.accepted:
+        if frame is not None and refined is not None and refined.accepted:
             pose_source = "given" if frame.pose_known else "fitted"
         elif refined is not None:
             notices.append(f"image not used: {refined.reason}")
@@ -352,5 +357,5 @@ def isolation(points: np.ndarray) -> np.ndarray:
 
     A stray point of a generated cloud lies several times farther from its fourth neighbour than most do.
     """
-    distance = cKDTree(points).query(points, k=5)[0][:, -1]
+    distance = np.asarray(cKDTree(points).query(points, k=5)[0])[:, -1]
     return np.minimum(1.0, 1.5 * np.median(distance) / np.maximum(distance, 1e-9)).astype(np.float32)

@@ -4,7 +4,7 @@ Letters: B batch, S samples, M mel bands, F frames, T tokens, C channels, D embe
 """
 
 import math
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +13,12 @@ from torch.nn import functional
 from audio2shape_core.alignment.residual import residual_trunk
 
 
-class AudioEncoder(Protocol):
+class AudioEncoder(nn.Module):
     """Anything that turns waveforms (B, S) in [-1, 1] into embeddings (B, D) and tokens (B, T, C)."""
 
-    def __call__(self, waveform: Tensor) -> tuple[Tensor, Tensor]: ...
+    forward: Callable[[Tensor], tuple[Tensor, Tensor]]
+    log_mel: Callable[[Tensor], Tensor]
+    encode_mel: Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def mel_filterbank(sample_rate: int, n_fft: int, num_mels: int, low_hz: float = 40.0) -> Tensor:
@@ -34,6 +36,8 @@ class LogMel(nn.Module):
     """Log-mel spectrogram, standardised a clip at a time, so that loudness does not matter."""
 
     FLOOR_DB = 70.0  # anything this far below the loudest band of its clip is as good as silent
+    window: Tensor
+    filters: Tensor
 
     def __init__(self, *, sample_rate: int, n_fft: int, hop: int, num_mels: int) -> None:
         super().__init__()
@@ -52,7 +56,7 @@ class LogMel(nn.Module):
         return ((decibel - mean) / (std + 1e-3)).unsqueeze(1)
 
 
-class LogMelEncoder(nn.Module):
+class LogMelEncoder(AudioEncoder):
     """Our audio encoder: a residual CNN over the log-mel spectrogram.
 
     The embedding is pooled from the very tokens that later condition the denoiser (Eq. 5), so whatever alignment

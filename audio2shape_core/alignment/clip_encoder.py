@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audio2shape_core.alignment.frozen import Frozen
+from audio2shape_core.alignment.image_encoder import ImageEncoder
 from audio2shape_core.alignment.pretrained import in_short
 from audio2shape_core.errors import InputError
 
@@ -25,11 +26,14 @@ MODEL = "ViT-B-32-quickgelu"
 READ_ERRORS = (OSError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError, AttributeError, StopIteration)
 
 
-class ClipImageEncoder(Frozen):
+class ClipImageEncoder(Frozen, ImageEncoder):
     """The image tower of CLIP: RGB images of any size in [0, 1] to unit embeddings.
 
     `visual` is open_clip's tower; `size`, `mean` and `std` are what it was trained to see.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, *, visual: nn.Module, size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()

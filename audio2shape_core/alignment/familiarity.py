@@ -28,6 +28,9 @@ class Familiarity(nn.Module):
     """
 
     NEIGHBOURS = 3  # one could be a chance hit
+    references: Tensor
+    threshold: Tensor
+    sharpness: Tensor
 
     def __init__(self, size: int, num_references: int = 0) -> None:
         super().__init__()

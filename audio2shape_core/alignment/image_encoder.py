@@ -3,7 +3,7 @@
 Letters: B batch, H height, W width, D embedding.
 """
 
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +12,13 @@ from torch.nn import functional
 from audio2shape_core.alignment.residual import residual_trunk
 
 
-class ImageEncoder(Protocol):
+class ImageEncoder(nn.Module):
     """Anything that turns RGB images (B, 3, H, W) in [0, 1] into unit embeddings (B, D)."""
 
-    def __call__(self, images: Tensor) -> Tensor: ...
+    forward: Callable[[Tensor], Tensor]
 
 
-class SmallImageEncoder(nn.Module):
+class SmallImageEncoder(ImageEncoder):
     """Residual CNN, mean and max pooling, one linear map."""
 
     def __init__(self, *, widths: tuple[int, ...], embed_dim: int) -> None:

@@ -4,17 +4,17 @@ Letters: B batch, N points, C channels, D embedding.
 """
 
 import math
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
-class PointEncoder(Protocol):
+class PointEncoder(nn.Module):
     """Anything that turns point clouds (B, N, 3) in the unit sphere into unit embeddings (B, D)."""
 
-    def __call__(self, points: Tensor) -> Tensor: ...
+    forward: Callable[[Tensor], Tensor]
 
 
 def fourier_features(points: Tensor, num_octaves: int = 4) -> Tensor:
@@ -55,7 +55,7 @@ class PointFeatures(nn.Module):
         return self.blocks(self.lift(torch.cat([fourier_features(points), *extra], dim=-1)))
 
 
-class PointNetEncoder(nn.Module):
+class PointNetEncoder(PointEncoder):
     """Residual PointNet, pooled twice, to one unit embedding a cloud."""
 
     def __init__(self, *, features: PointFeatures, width: int, embed_dim: int) -> None:

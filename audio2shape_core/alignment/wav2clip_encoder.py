@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audio2shape_core.alignment.audio_encoder import AudioEncoder
 from audio2shape_core.alignment.frozen import Frozen
 from audio2shape_core.alignment.pretrained import in_short
 from audio2shape_core.errors import InputError
@@ -20,7 +22,7 @@ from audio2shape_core.errors import InputError
 ENCODER, TRANSFORM = "audio_encoder.", "audio_transform."
 
 
-class Wav2ClipEncoder(Frozen):
+class Wav2ClipEncoder(Frozen, AudioEncoder):
     """VGGSound ResNet-18 on a log power spectrogram, and the perceptron that maps it into CLIP's space.
 
     `backbone` and `transform` are the package's own modules (`ResNet`, `MLPLayers`). Differs from their forward in two
@@ -30,7 +32,8 @@ class Wav2ClipEncoder(Frozen):
 
     def __init__(self, *, backbone: nn.Module, transform: nn.Module) -> None:
         super().__init__()
-        self.backbone, self.transform = backbone, transform
+        self.backbone: Any = backbone  # the package's class is not at hand
+        self.transform = transform
         self.freeze()
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from audio2shape_core.cli.arguments import named_folder, write_json
 from audio2shape_core.evaluation.registry import EVALUATIONS, evaluate
@@ -20,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         p.add_argument("--data", required=True, metavar="DIR", help="folder with MANIFEST.csv")
         p.add_argument("--split", default="test", help="split to measure on (default: test)")
         p.add_argument("--json", metavar="FILE", help="also write machine-readable results here")
-        options = {
+        options: dict[str, tuple[str, dict[str, Any]]] = {
             "weights": ("--weights", {"metavar": "DIR", "help": "folder of checkpoints (default: the ones that ship)"}),
             "device": ("--device", {"default": "auto", "help": "auto, cpu, cuda or cuda:N (default: auto)"}),
             "picture": ("--picture", {"metavar": "PNG", "help": f"also draw {evaluation.picture} here"}),

@@ -216,7 +216,7 @@ def describe(made: Generation, audio: str, output: str) -> dict:
             "there": None if made.refined is None else refined,
             "agreement": None,
             "box": None,
-            "view": [round(angle, 1) for angle in made.refined.camera.view()] if refined else None,
+            "view": [round(angle, 1) for angle in made.refined.camera.view()] if made.refined and refined else None,
             "pose_source": made.pose_source,
         },
         "refined": refined,

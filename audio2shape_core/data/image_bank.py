@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -28,9 +29,9 @@ class ImageBank:
 
     def draw(self, label: str, rng: np.random.Generator) -> np.ndarray:
         """A random picture of a class as a camera might have taken it: (size, size, 3) float32 in [0, 1]."""
-        photos, renders = self.photos.get(label, ()), self.renders.get(label, ())
-        share = 0.5 * min(1.0, len(photos) / ENOUGH_PHOTOS) if len(renders) else 1.0
-        if rng.random() < share:
+        photos, renders = self.photos.get(label, ()), self.renders.get(label)
+        share = 0.5 * min(1.0, len(photos) / ENOUGH_PHOTOS) if renders else 1.0
+        if rng.random() < share or not renders:
             picture = photos[rng.integers(len(photos))] / np.float32(255)
         else:
             picture = over_background(renders.draw(rng)["picture"], rng)
@@ -66,7 +67,7 @@ def render_shapes(
         label: Rows(
             completion.renders(views),
             [("picture", np.uint8, (side, side, 4))],
-            lambda indices, label=label: make(label, indices),
+            partial(make, label),
             folder=folder,
             name=f"renders {label}",
             made_of=bank.made_of,
@@ -91,7 +92,7 @@ def over_background(render: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def augment(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Crop, zoom, tilt, mirror and re-light a picture (S, S, 3): (size, size, 3) float32 in [0, 1]."""
     zoom = size / len(picture) * rng.uniform(0.9, 1.5)
-    tilt = cv2.getRotationMatrix2D((len(picture) / 2, len(picture) / 2), rng.normal(0, 8), zoom)
+    tilt: np.ndarray = cv2.getRotationMatrix2D((len(picture) / 2, len(picture) / 2), rng.normal(0, 8), zoom)
     slack = 0.5 * max(0.0, zoom * len(picture) - size)
     tilt[:, 2] += size / 2 - len(picture) / 2 + rng.uniform(-1, 1, 2) * slack
     crop = cv2.warpAffine(picture, tilt, (size, size), borderMode=cv2.BORDER_REFLECT)

@@ -74,7 +74,7 @@ class Rows:
                 self.table[field][index] = value
             self.table["made"][index] = True  # last: what is interrupted before is made again
         chosen = np.asarray(indices, int)
-        return {name: np.ascontiguousarray(self.table[name][chosen]) for name in self.table.dtype.names[:-1]}
+        return {name: np.ascontiguousarray(self.table[name][chosen]) for name in (self.table.dtype.names or ())[:-1]}
 
     def draw(self, rng: np.random.Generator) -> Arrays:
         """A random row."""

@@ -6,6 +6,7 @@ Letters: N points.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,7 @@ def training_bank(
             Rows(
                 len(own),
                 shape_fields(num_points),
-                lambda indices, own=own: real_shapes(own, indices, num_points),
+                partial(real_shapes, own, num_points=num_points),
                 folder=folder,
                 name=f"real shapes {label}",
                 made_of=state,
@@ -112,7 +113,7 @@ def training_bank(
             Rows(
                 count,
                 shape_fields(num_points),
-                lambda indices, label=label: made_shapes(label, indices, num_points),
+                partial(made_shapes, label, num_points=num_points),
                 folder=folder,
                 name=f"made shapes {label}",
             ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -148,7 +149,7 @@ def training_sounds(
         table = Rows(
             count,
             [("waveform", np.int16, (round(made.seconds * SAMPLE_RATE),))],
-            lambda seeds, label=label: make(label, seeds),
+            partial(make, label),
             folder=folder,
             name=f"made sounds {label}",
         )

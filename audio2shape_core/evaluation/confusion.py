@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 
 def confusion_matrix(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> np.ndarray:
     """(L, L) int: how often an item of the row's class was given the column's; classes not in `labels` do not count."""
-    truth, predicted = np.asarray(truth)[:, None], np.asarray(predicted)[:, None]
-    labels = np.asarray(labels)[None]
-    return (truth == labels).astype(int).T @ (predicted == labels).astype(int)
+    true, found = (np.asarray(given)[:, None] == np.asarray(labels)[None] for given in (truth, predicted))
+    return true.astype(int).T @ found.astype(int)
 
 
 def draw_confusion(path: Path, matrix: np.ndarray, labels: Sequence[str], title: str = "") -> None:

@@ -24,7 +24,7 @@ def _cloud(points: np.ndarray, name: str) -> np.ndarray:
 
 def nearest_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(N, 3), (M, 3) -> (N,): how far each point of `a` is from `b`."""
-    return cKDTree(_cloud(b, "b")).query(_cloud(a, "a"))[0]
+    return np.asarray(cKDTree(_cloud(b, "b")).query(_cloud(a, "a"))[0])
 
 
 def chamfer(a: np.ndarray, b: np.ndarray, *, squared: bool = False) -> float:

@@ -9,6 +9,7 @@ the halves is divided by sqrt(2), since distances between samples of a surface f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -108,7 +109,7 @@ def evaluate_reconstruction(task: Task) -> dict:
 
 def summary(samples: list[Sample], rows: list[dict[str, float]]) -> dict:
     """Means of classes, and over classes: {"mean", "floor", "per_class"}."""
-    per_class = {}
+    per_class: dict[str, dict[str, Any]] = {}
     for label in dict.fromkeys(one.shape.label for one in samples):
         own = [i for i, one in enumerate(samples) if one.shape.label == label]
         per_class[label] = {

@@ -156,13 +156,14 @@ def half_chamfers(cloud: np.ndarray, truth: np.ndarray, seen: np.ndarray) -> tup
     Arguments:
         cloud: (N, 3); truth: (M, 3); seen: (M,) bool, of the true points.
     """
-    to_truth, nearest = cKDTree(truth).query(cloud)
-    to_cloud = cKDTree(cloud).query(truth)[0]
+    to_truth, nearest = map(np.asarray, cKDTree(truth).query(cloud))
+    to_cloud = np.asarray(cKDTree(cloud).query(truth)[0])
 
     def mean(values: np.ndarray) -> float:
         return float(values.mean()) if len(values) else math.nan
 
-    return tuple(mean(to_truth[half[nearest]]) + mean(to_cloud[half]) for half in (seen, ~seen))
+    visible, hidden = (mean(to_truth[half[nearest]]) + mean(to_cloud[half]) for half in (seen, ~seen))
+    return visible, hidden
 
 
 def rotation_error(found: Camera, true: Camera, points: np.ndarray, colors: np.ndarray) -> float:
@@ -173,7 +174,7 @@ def rotation_error(found: Camera, true: Camera, points: np.ndarray, colors: np.n
     tree = cKDTree(np.concatenate([points, 0.3 * colors / 255.0], 1)[1024:])
 
     def misfit(turn: np.ndarray) -> float:
-        return tree.query(np.concatenate([features[:, :3] @ turn.T, features[:, 3:]], 1))[0].mean()
+        return float(np.mean(tree.query(np.concatenate([features[:, :3] @ turn.T, features[:, 3:]], 1))[0]))
 
     # Two samples of one surface differ by `misfit` too; a tenth more is still the same to the eye.
     same = [turn for turn in turns if misfit(turn) <= 1.1 * misfit(np.eye(3))]

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def evaluate(
     return without_nan({**result, "made": task.completion.made})
 
 
-def without_nan(value: object) -> object:
+def without_nan(value: Any) -> Any:
     """Results in which None stands for every number that is none: JSON has no NaN."""
     if isinstance(value, dict):
         return {key: without_nan(entry) for key, entry in value.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -158,7 +159,7 @@ def evaluate_retrieval(task: Task) -> dict:
     correct = sounds.figures("label") == np.array(labels)
     confidence = sounds.figures("confidence")
     tellable = len(labels) > 0 and len(outside.labels) > 0
-    result = {
+    result: dict[str, Any] = {
         "gallery_size": len(gallery),
         "gallery_made": sum(not shape.real for shape in gallery),
         **both_ways(sounds, shapes, ("audio", "shape")),

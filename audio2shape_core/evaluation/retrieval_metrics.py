@@ -44,17 +44,17 @@ def retrieval_metrics(
     Raises InputError where shapes disagree, similarities are not finite, or no query has an item of its class.
     """
     similarity = np.asarray(similarity, np.float64)
-    query_labels, gallery_labels = np.asarray(query_labels), np.asarray(gallery_labels)
-    if similarity.shape != (len(query_labels), len(gallery_labels)) or not np.isfinite(similarity).all():
+    queries, gallery = np.asarray(query_labels), np.asarray(gallery_labels)
+    if similarity.shape != (len(queries), len(gallery)) or not np.isfinite(similarity).all():
         raise InputError(
-            f"similarity of shape {similarity.shape}, expected finite ({len(query_labels)}, {len(gallery_labels)}): "
+            f"similarity of shape {similarity.shape}, expected finite ({len(queries)}, {len(gallery)}): "
             "one row a query, one column a gallery item"
         )
-    relevant = query_labels[:, None] == gallery_labels[None]
+    relevant = queries[:, None] == gallery[None]
     kept = relevant.any(axis=1)
     if not kept.any():
         raise InputError("no query has an item of its class in the gallery, expected some: check the labels")
-    similarity, relevant, query_labels = similarity[kept], relevant[kept], query_labels[kept]
+    similarity, relevant, queries = similarity[kept], relevant[kept], queries[kept]
     precision = average_precision(similarity, relevant)
     class_rank = first_rank(similarity, relevant)
     instance_rank = class_rank
@@ -65,12 +65,12 @@ def retrieval_metrics(
     means = [rng.choice(precision, len(precision)).mean() for _ in range(resamples)]
     return {
         "map": float(precision.mean()),
-        "macro_map": float(np.mean([precision[query_labels == label].mean() for label in np.unique(query_labels)])),
+        "macro_map": float(np.mean([precision[queries == label].mean() for label in np.unique(queries)])),
         "map_interval": [float(x) for x in np.percentile(means, [2.5, 97.5])],
-        "chance_map": float(chance_average_precision(relevant.sum(axis=1), len(gallery_labels)).mean()),
+        "chance_map": float(chance_average_precision(relevant.sum(axis=1), len(gallery)).mean()),
         **{f"recall@{k}": float(np.mean(instance_rank <= k)) for k in KS},
         **{f"class_hit@{k}": float(np.mean(class_rank <= k)) for k in KS},
-        "gallery_size": len(gallery_labels),
+        "gallery_size": len(gallery),
         "queries": int(kept.sum()),
     }
 

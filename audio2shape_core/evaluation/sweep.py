@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,10 +55,10 @@ def evaluate_sweep(task: Task) -> dict:
 
     trained_for = model.diffusion
 
-    def measure(sampler: str = trained_for.sampler, **settings: float) -> dict[str, float | None]:
+    def measure(sampler: str = trained_for.sampler, **settings: Any) -> dict[str, float | None]:
         model.diffusion = replace(trained_for, sampler=sampler)
-        clouds, _ = model.sample_clouds(contexts, torch.Generator().manual_seed(0), Sampling(**settings))
-        clouds = [normalize(cloud) for cloud in clouds]
+        drawn, _ = model.sample_clouds(contexts, torch.Generator().manual_seed(0), Sampling(**settings))
+        clouds = [normalize(cloud) for cloud in drawn]
         right = macro(np.array(judge_classes(task, clouds)) == labels, labels)[0]
         mmd, variety = [], []
         for label, truth in references.items():
@@ -67,7 +68,7 @@ def evaluate_sweep(task: Task) -> dict:
                 variety.append(spread(pairwise_chamfer(own, own)) / spread(pairwise_chamfer(truth, truth)))
         return {"as_heard": right, "mmd": mean(mmd), "variety": mean(variety)}
 
-    result = {
+    result: dict[str, dict[Any, dict[str, float | None]]] = {
         "guidance": {value: measure(guidance=value) for value in tqdm(sizes.guidance, "guidance")},
         "guided_share": {value: measure(guided_share=value) for value in tqdm(sizes.guided_shares, "guided share")},
         "steps": {value: measure(steps=value) for value in tqdm(sizes.steps, "steps")},

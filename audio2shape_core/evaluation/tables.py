@@ -6,6 +6,7 @@ compare on one test. Floors and chance levels are ours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from audio2shape_core.evaluation.gallery import coloured_shapes
@@ -68,7 +69,7 @@ def markdown(result: dict) -> list[str]:
     ]
 
 
-def table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     """A Markdown table with a heading."""
     lines = [("", *columns), ("---",) * (len(columns) + 1), *rows]
     return ["", f"### {title}", "", *("| " + " | ".join(line) + " |" for line in lines)]

@@ -98,8 +98,8 @@ class UNetDenoiser(nn.Module):
         self.split = nn.ModuleList(nn.Linear(coarse, 2 * fine) for fine, coarse in pairs)
         self.skip = nn.ModuleList(nn.Linear(2 * fine, fine) for fine, _ in pairs)
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, patch * latent_dim))
-        nn.init.zeros_(self.leave[1].weight)
-        nn.init.zeros_(self.leave[1].bias)
+        for parameter in self.leave[1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, noisy: Tensor, timesteps: Tensor, context: Tensor, heard: Tensor) -> Tensor:
         """Predict velocity: noisy latents (B, T, C), steps (B,), context (B, L, C'), heard (B,) bool -> (B, T, C).

@@ -29,6 +29,10 @@ class VectorQuantizer(nn.Module):
     COMMITMENT = 0.25  # weight of the pull of latents towards their codes
     DECAY = 0.99
     DEAD_BELOW = 0.03  # assignments a step, averaged, under which a code counts as dead
+    codes: Tensor
+    counts: Tensor
+    sums: Tensor
+    started: Tensor
 
     def __init__(self, *, num_codebooks: int, codebook_size: int, latent_dim: int) -> None:
         super().__init__()

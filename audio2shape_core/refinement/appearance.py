@@ -86,8 +86,8 @@ def spread_colors(means: Tensor, colors: Tensor, imagined: Tensor, seen: Tensor)
     x, y, z = means.detach().cpu().numpy().T
     features = np.concatenate([np.stack([x, np.abs(y), z], 1), COLOR_SCALE * imagined.detach().cpu().numpy()], 1)
     change = (colors - imagined).detach().cpu().numpy()[known]
-    distance, index = cKDTree(features[known]).query(features, min(NEIGHBORS, int(known.sum())))
-    distance, index = distance.reshape(len(features), -1), index.reshape(len(features), -1)
+    found = cKDTree(features[known]).query(features, min(NEIGHBORS, int(known.sum())))
+    distance, index = (np.reshape(part, (len(features), -1)) for part in found)
     weight = np.exp(-np.square(distance) / (2 * WIDTH**2))  # (N, K)
     # Far from everything seen there is only the average change to go by.
     total = np.einsum("nk,nkc->nc", weight, change[index]) + AVERAGE_WEIGHT * change.mean(0)

@@ -12,6 +12,8 @@ all three directions, and keeps it symmetric.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -76,12 +78,15 @@ class Deformation:
         indexing adds in the order in which threads arrive, and the result would differ from run to run."""
         points = self.home.cpu().numpy()
         size, degree = len(points), min(NEIGHBORS, len(points) - 1)
-        _, index = cKDTree(points).query(points, degree + 1)
+        index = np.asarray(cKDTree(points).query(points, degree + 1)[1])
         rows = np.repeat(np.arange(size), degree)
         edges = sparse.coo_matrix((np.ones(len(rows)), (rows, index[:, 1:].ravel())), (size, size))
-        laplacian = sparse.csgraph.laplacian(edges + edges.T).tocoo()
+        csr: Any = sparse.csgraph.laplacian(edges + edges.T)
+        laplacian = csr.tocoo()
         with torch.sparse.check_sparse_tensor_invariants(enable=True):
             matrix = torch.sparse_coo_tensor(
-                np.stack([laplacian.row, laplacian.col]), laplacian.data.astype(np.float32), (size, size)
+                torch.from_numpy(np.stack([laplacian.row, laplacian.col])),
+                torch.from_numpy(laplacian.data.astype(np.float32)),
+                (size, size),
             )
         return matrix.coalesce().to(self.home.device)

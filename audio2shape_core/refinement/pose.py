@@ -89,12 +89,12 @@ def estimate_pose(
     thin = _thinned(coarse)
     small, large = (_Target.cut(image, foreground.mask, camera, side) for side in (SEARCH_SIDE, REFINE_SIDE))
 
-    candidates = []
+    candidates: list[tuple[float, Tensor]] = []
     for elevation, azimuth in itertools.product(ELEVATIONS, AZIMUTHS):
         schedule.tick()
         if candidates and schedule.late():
             break
-        pose = _centred(thin, view_rotation(azimuth, elevation), small)
+        pose = _centred(thin, view_rotation(float(azimuth), float(elevation)), small)
         with torch.no_grad():
             candidates.append((small.cost(thin, pose).item(), pose))
     candidates = _distinct(sorted(candidates, key=lambda pair: pair[0]))
@@ -130,9 +130,9 @@ class _Target:
         view = camera.cropped(int(left), int(top), reach, reach).scaled(side / reach)
         shift = np.array([[1.0, 0, -left], [0, 1.0, -top]])
         layers = np.concatenate([image / np.float32(255) * mask[..., None], mask[..., None]], -1).astype(np.float32)
-        layers = cv2.warpAffine(layers, shift, (reach, reach))  # black outside the image
-        layers = torch.from_numpy(cv2.resize(layers, (side, side), interpolation=cv2.INTER_AREA))
-        return cls(layers[..., :3].contiguous(), layers[..., 3].contiguous(), view)
+        cropped = cv2.warpAffine(layers, shift, (reach, reach))  # black outside the image
+        small = torch.from_numpy(cv2.resize(cropped, (side, side), interpolation=cv2.INTER_AREA))
+        return cls(small[..., :3].contiguous(), small[..., 3].contiguous(), view)
 
     def cost(self, gaussians: Gaussians, pose: Tensor) -> Tensor:
         """Silhouette and colour error and the upright prior, per pixel of the object."""

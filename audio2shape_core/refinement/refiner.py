@@ -100,9 +100,16 @@ def refine(
     posed = time.monotonic()
     if reason:
         plain = np.full(len(points), UNSEEN_CONFIDENCE, np.float32)
-        cloud = {"points": np.asarray(points, np.float32), "colors": np.asarray(colors), "confidence": plain}
-        seconds = {"pose": posed - started, "refine": 0.0}
-        return Refined(False, reason, **cloud, gaussians=coarse, camera=camera, seconds=seconds)
+        return Refined(
+            False,
+            reason,
+            points=np.asarray(points, np.float32),
+            colors=np.asarray(colors),
+            confidence=plain,
+            gaussians=coarse,
+            camera=camera,
+            seconds={"pose": posed - started, "refine": 0.0},
+        )
 
     window, target, window_mask = _window(image, mask, small, points)
     result = fit(
@@ -164,8 +171,8 @@ def _window(
     view = view.scaled(min(1.0, WORK_SIDE / max(view.width, view.height)))
     part = mask[top:bottom, left:right, None]
     layers = np.concatenate([image[top:bottom, left:right, :3] / np.float32(255) * part, part], -1).astype(np.float32)
-    layers = cv2.resize(layers, (view.width, view.height), interpolation=cv2.INTER_AREA)
-    return view, np.ascontiguousarray(layers[..., :3]), np.ascontiguousarray(layers[..., 3])
+    small = cv2.resize(layers, (view.width, view.height), interpolation=cv2.INTER_AREA)
+    return view, np.ascontiguousarray(small[..., :3]), np.ascontiguousarray(small[..., 3])
 
 
 def _point_confidence(result: Fit, pose_confidence: float) -> np.ndarray:

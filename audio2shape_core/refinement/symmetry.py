@@ -95,7 +95,7 @@ def symmetrize(points: np.ndarray, field: SmoothField) -> tuple[np.ndarray, bool
         mirrored = moved * MIRROR
         theirs = mirrored[cKDTree(mirrored).query(moved, NEIGHBORS)[1]].mean(1)
         # against the mean of its own neighbours: on a curved surface that lies off the point, too
-        own = moved[cKDTree(moved).query(moved, NEIGHBORS + 1)[1][:, 1:]].mean(1)
+        own = moved[np.asarray(cKDTree(moved).query(moved, NEIGHBORS + 1)[1])[:, 1:]].mean(1)
         off = theirs - own
         trust = 1 / (1 + np.square(off).sum(1) / (FAR * unit) ** 2) ** 2
         wanted = np.einsum("ni,ni->n", moved - home + off / 2, normals)
@@ -110,5 +110,5 @@ def symmetrize(points: np.ndarray, field: SmoothField) -> tuple[np.ndarray, bool
 
 def asymmetry(points: np.ndarray) -> float:
     """Mean distance of points to their mirror image, in mean distances to their own nearest neighbours."""
-    own = cKDTree(points).query(points, 2)[0][:, 1].mean()
-    return float(cKDTree(points * MIRROR).query(points)[0].mean() / own)
+    own = np.asarray(cKDTree(points).query(points, 2)[0])[:, 1].mean()
+    return float(np.mean(cKDTree(points * MIRROR).query(points)[0]) / own)

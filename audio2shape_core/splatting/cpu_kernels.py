@@ -293,7 +293,8 @@ def blend_backward(
     return _sum_by_splat(per_pair, tiles.pairs, len(splats.means2d))
 
 
-WORKERS = numba.config.NUMBA_NUM_THREADS  # the machine's cores, or the environment variable of that name
+# The machine's cores, or the environment variable of that name. numba sets it while it is imported.
+WORKERS = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 _threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="splat")
 
 
@@ -303,8 +304,8 @@ def _share_out(kernel: Callable, splats: Splats, tiles: Tiles, *images: np.ndarr
     A helper that wakes late, because the cores are busy elsewhere, is not waited for: this thread does its share.
     """
     starts = tiles.starts
-    cuts = np.searchsorted(starts, np.linspace(0, starts[-1], STRIPS_PER_THREAD * WORKERS + 1)[1:-1])
-    cuts = [0, *cuts.tolist(), len(starts) - 1]
+    inner = np.searchsorted(starts, np.linspace(0, starts[-1], STRIPS_PER_THREAD * WORKERS + 1)[1:-1])
+    cuts = [0, *inner.tolist(), len(starts) - 1]
     strips = deque(zip(cuts[:-1], cuts[1:]))
 
     def work() -> None:

@@ -57,7 +57,7 @@ def blending_weights(gaussians: Gaussians, camera: Camera, per_pixel: Tensor) ->
     frozen = gaussians.map(Tensor.detach)
     colors = frozen.colors.clone().requires_grad_()
     image = render(replace(frozen, colors=colors), camera).color
-    sums = []
+    sums: list[Tensor] = []
     for part in per_pixel.split(3, dim=-1):
         padded = torch.nn.functional.pad(part, (0, 3 - part.shape[-1]))
         sums += torch.autograd.grad(image, colors, padded, retain_graph=True)
@@ -102,7 +102,9 @@ class _Blend(torch.autograd.Function):
     def backward(ctx: Any, g_image: Tensor, g_alpha: Tensor) -> tuple[Tensor | None, ...]:
         from audio2shape_core.splatting.cpu_kernels import blend_backward
 
-        gradient = blend_backward(*ctx.arrays, g_image.contiguous().numpy(), g_alpha.contiguous().numpy())
+        gradient = blend_backward(
+            *ctx.arrays, g_image=g_image.contiguous().numpy(), g_alpha=g_alpha.contiguous().numpy()
+        )
         mean, conic, opacity, color = torch.from_numpy(gradient).split((2, 3, 1, 3), dim=1)
         return mean, conic, color, opacity[:, 0], None, None, None, None
 

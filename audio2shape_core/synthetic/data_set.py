@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -89,7 +90,7 @@ def make_sounds(folder: Path, label: str, counts: Counts, seed: int) -> Iterator
 
 def make_shapes(folder: Path, label: str, counts: Counts, seed: int) -> Iterator[dict[str, str]]:
     """Write a class's shapes into one archive; yields their rows."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split, count in enumerate(counts.shapes):
         for one in seeds_of(seed, split, count):
             key = f"made_{label}_{one}"

@@ -8,6 +8,7 @@ goes on alone. Then both are frozen and teach: their cached embeddings draw the 
 import copy
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -223,7 +224,7 @@ class Alignment:
                 label: Rows(
                     count,
                     [("embedding", np.float32, (self.run.preset.alignment.embed_dim,))],
-                    lambda indices, label=label: make(label, indices),
+                    partial(make, label),
                     folder=self.run.made,
                     name=f"{name} embeddings {label}",
                     made_of=taught_by + made_of,

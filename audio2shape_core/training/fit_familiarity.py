@@ -49,14 +49,13 @@ def even_odds(known: Tensor, unknown: Tensor) -> tuple[float, float]:
 
     A weak prior on the slope, in units of their common spread, keeps it finite where the two do not overlap.
     """
-    known, unknown = known.double().cpu().numpy(), unknown.double().cpu().numpy()
-    both = np.concatenate([known, unknown])
-    middle, spread = 0.5 * (known.mean() + unknown.mean()), both.std()
-    known, unknown = (known - middle) / spread, (unknown - middle) / spread
+    yes, no = known.double().cpu().numpy(), unknown.double().cpu().numpy()
+    middle, spread = 0.5 * (yes.mean() + no.mean()), np.concatenate([yes, no]).std()
+    yes, no = (yes - middle) / spread, (no - middle) / spread
 
     def cost(x: np.ndarray) -> float:
         threshold, slope = x
-        right, wrong = slope * (known - threshold), slope * (unknown - threshold)
+        right, wrong = slope * (yes - threshold), slope * (no - threshold)
         return np.logaddexp(0, -right).mean() + np.logaddexp(0, wrong).mean() + 1e-3 * slope**2
 
     threshold, slope = minimize(cost, (0.0, 1.0), method="Nelder-Mead").x

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,8 @@ from tqdm import tqdm
 from audio2shape_core.errors import InputError
 from audio2shape_core.files import replacing
 from audio2shape_core.presets import Optimization
+
+Model = TypeVar("Model", bound=nn.Module)
 
 SAVE_EVERY_S = 120.0
 # What torch.load and load_state_dict raise for files of another kind, and for the state of another model.
@@ -105,7 +107,7 @@ def batches(draw: Callable[[int], Any] | None, steps: range, device: torch.devic
 
 
 def fit(
-    model: nn.Module,
+    model: Model,
     losses: Callable[[Any], dict[str, Tensor]],
     config: Optimization,
     output: Path,
@@ -113,7 +115,7 @@ def fit(
     resume: bool,
     device: torch.device,
     draw: Callable[[int], Any] | None = None,
-) -> nn.Module:
+) -> Model:
     """Minimise the sum of the loss terms; returns the EMA copy of `model`, in eval mode.
 
     State goes to `output/state.pt` every two minutes, at the end, and when SIGINT or SIGTERM interrupts, which ends in
@@ -141,7 +143,7 @@ def fit(
             raise InputError(f"cannot go on from {state_file} ({reason}); start again without --resume") from error
 
     def save(step: int) -> None:
-        parts = {"model": model, "average": average, "optimizer": optimizer}
+        parts: dict[str, Any] = {"model": model, "average": average, "optimizer": optimizer}
         with replacing(state_file) as temporary:
             torch.save({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, temporary)
 
@@ -155,7 +157,7 @@ def fit(
                 group["lr"] = learning_rate(step, config)
             with fast_precision(device):
                 terms = losses(batch)
-            loss = sum(terms.values())
+            loss = sum(terms.values(), torch.zeros((), device=device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)

@@ -4,6 +4,7 @@ Letters: B batch, L context tokens, T latent tokens, C channels.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def context_rows(
             label: Rows(
                 recipe.views * len(sounds.by_label[label]),
                 [("context", np.float16, tuple(one.shape)), ("heard", np.int32, ())],
-                lambda indices, label=label: make(label, indices),
+                partial(make, label),
                 folder=run.made,
                 name=f"contexts {label}",
                 made_of=made_of + sounds.made_of,
@@ -83,7 +84,7 @@ def latent_rows(
             label: Rows(
                 recipe.latents,
                 [("latent", np.float16, shape)],
-                lambda indices, label=label: make(label, indices),
+                partial(make, label),
                 folder=run.made,
                 name=f"latents {label}",
                 made_of=made_of + bank.made_of,

@@ -18,7 +18,7 @@ from audio2shape_core.data.shape_bank import ShapeBank, training_bank
 from audio2shape_core.data.sound_bank import SoundBank, training_sounds
 from audio2shape_core.errors import InputError
 from audio2shape_core.presets import Optimization, Preset
-from audio2shape_core.training.loop import fit
+from audio2shape_core.training.loop import Model, fit
 from audio2shape_core.vocabulary import Vocabulary
 
 
@@ -76,12 +76,12 @@ class Run:
 
     def fit(
         self,
-        model: nn.Module,
+        model: Model,
         losses: Callable[[Any], dict[str, Tensor]],
         optimization: Optimization,
         name: str,
         draw: Callable[[int], Any] | None = None,
-    ) -> nn.Module:
+    ) -> Model:
         """`training.loop.fit` with its state and log in `output/name`."""
         folder = self.output / name
         return fit(model, losses, optimization, folder, resume=self.resume, device=self.device, draw=draw)
