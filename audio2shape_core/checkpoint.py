@@ -39,7 +39,7 @@ def digest(tensors: dict[str, torch.Tensor]) -> str:
     sha = hashlib.sha256()
     for name in sorted(tensors):
         sha.update(name.encode())
-        sha.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy())
+        sha.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().data)
     return sha.hexdigest()
 
 

@@ -102,8 +102,9 @@ class _Blend(torch.autograd.Function):
     def backward(ctx: Any, g_image: Tensor, g_alpha: Tensor) -> tuple[Tensor | None, ...]:
         from audio2shape_core.splatting.cpu_kernels import blend_backward
 
+        splats, tiles, image, alpha = ctx.arrays
         gradient = blend_backward(
-            *ctx.arrays, g_image=g_image.contiguous().numpy(), g_alpha=g_alpha.contiguous().numpy()
+            splats, tiles, image, alpha, g_image.contiguous().numpy(), g_alpha.contiguous().numpy()
         )
         mean, conic, opacity, color = torch.from_numpy(gradient).split((2, 3, 1, 3), dim=1)
         return mean, conic, color, opacity[:, 0], None, None, None, None
