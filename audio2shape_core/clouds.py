@@ -15,10 +15,18 @@ DISC_FLATNESS = 0.3  # thickness of a disc as a share of its width
 NEIGHBORS_FOR_NORMALS = 12
 
 
+def nearest_points(cloud: np.ndarray, places: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distances (M, K) from places (M, D) to their nearest points of a cloud (N, D), and those points' indices (M, K).
+
+    K is `count`, or N where there are fewer; the nearest comes first.
+    """
+    distance, index = cKDTree(cloud).query(places, range(1, min(count, len(cloud)) + 1))
+    return np.asarray(distance), np.asarray(index)
+
+
 def spacing(points: np.ndarray) -> np.ndarray:
     """(N,) mean distance to the three nearest neighbours, but no less than the 5th percentile: points may repeat."""
-    neighbors = min(4, len(points))
-    distance = np.asarray(cKDTree(points).query(points, neighbors)[0])[:, 1:].mean(1)
+    distance = nearest_points(points, points, 4)[0][:, 1:].mean(1)
     positive = distance[distance > 0]
     return np.maximum(distance, np.percentile(positive, 5) if len(positive) else 1e-3)
 
@@ -68,7 +76,7 @@ def resize_cloud(points: np.ndarray, num_points: int, rng: np.random.Generator) 
         kept = rng.choice(len(points), num_points, replace=False)
         return points[kept], kept
     extra = rng.choice(len(points), num_points - len(points), replace=num_points > 2 * len(points))
-    neighbours = np.asarray(cKDTree(points).query(points[extra], k=4)[1])
+    _, neighbours = nearest_points(points, points[extra], 4)
     partner = neighbours[np.arange(len(extra)), rng.integers(1, 4, len(extra))]
     share = rng.uniform(0.3, 0.7, (len(extra), 1)).astype(np.float32)
     between = share * points[extra] + (1 - share) * points[partner]
@@ -77,6 +85,6 @@ def resize_cloud(points: np.ndarray, num_points: int, rng: np.random.Generator) 
 
 def _surface_axes(points: np.ndarray) -> np.ndarray:
     """(N, 3, 3) columns: the directions in which each point's neighbours spread, the least one, the normal, first."""
-    _, index = cKDTree(points).query(points, min(NEIGHBORS_FOR_NORMALS, len(points)))
+    _, index = nearest_points(points, points, NEIGHBORS_FOR_NORMALS)
     local = points[index] - points[index].mean(1, keepdims=True)  # (N, K, 3)
     return np.linalg.eigh(np.einsum("nki,nkj->nij", local, local))[1]

@@ -14,14 +14,13 @@ from audio2shape_core.alignment.audio_encoder import AudioEncoder, LogMel, LogMe
 from audio2shape_core.alignment.clip_encoder import build_clip
 from audio2shape_core.alignment.familiarity import Familiarity
 from audio2shape_core.alignment.image_encoder import ImageEncoder, SmallImageEncoder
-from audio2shape_core.alignment.point_encoder import PointFeatures, PointNetEncoder
+from audio2shape_core.alignment.point_encoder import PointNetEncoder
 from audio2shape_core.alignment.pretrained import CLIP, WAV2CLIP, find
 from audio2shape_core.alignment.tri_encoder import TriEncoder
 from audio2shape_core.alignment.wav2clip_encoder import build_wav2clip
 from audio2shape_core.errors import InputError
+from audio2shape_core.generation.bottlenecks import GaussianBottleneck, VectorQuantizer
 from audio2shape_core.generation.denoiser import DenoiserBlock, PlainBlock, Stage, UNetDenoiser
-from audio2shape_core.generation.gaussian_bottleneck import GaussianBottleneck
-from audio2shape_core.generation.quantizer import VectorQuantizer
 from audio2shape_core.generation.vqvae import (
     WITHIN,
     CloudDecoder,
@@ -30,6 +29,7 @@ from audio2shape_core.generation.vqvae import (
     Upsample,
     attention_stack,
 )
+from audio2shape_core.layers import PointFeatures
 from audio2shape_core.presets import AlignmentConfig, AutoencoderConfig, DenoiserConfig, JudgeConfig, check_ranges
 from audio2shape_core.vocabulary import Vocabulary
 
@@ -142,7 +142,7 @@ def build_denoiser(config: DenoiserConfig, *, num_tokens: int, latent_dim: int, 
         return Stage(block(width) for _ in range(depth))
 
     outer = list(zip(widths[:-1], config.depths[:-1]))
-    return UNetDenoiser(
+    denoiser = UNetDenoiser(
         down=nn.ModuleList(stage(w, d) for w, d in outer),
         middle=stage(widths[-1], config.depths[-1]),
         up=nn.ModuleList(stage(w, d) for w, d in outer),
@@ -152,6 +152,8 @@ def build_denoiser(config: DenoiserConfig, *, num_tokens: int, latent_dim: int, 
         latent_dim=latent_dim,
         context_dim=context_dim,
     )
+    denoiser.start_silent()
+    return denoiser
 
 
 def read_config(cls: type[Config], path: Path, stored: dict[str, Any]) -> Config:

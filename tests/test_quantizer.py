@@ -1,6 +1,6 @@
 import torch
 
-from audio2shape_core.generation.quantizer import VectorQuantizer
+from audio2shape_core.generation.bottlenecks import VectorQuantizer
 
 
 def trained(latents, rounds=30, **sizes):

@@ -14,9 +14,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2shape_core.alignment.frozen import Frozen
 from audio2shape_core.alignment.image_encoder import ImageEncoder
-from audio2shape_core.alignment.pretrained import in_short
+from audio2shape_core.alignment.pretrained import Frozen, fill, in_short
 from audio2shape_core.errors import InputError
 
 # OpenAI trained with the quick approximation of GELU, and Wav2CLIP was trained towards OpenAI's embeddings. A state
@@ -72,11 +71,7 @@ def build_clip(weights: Path | None) -> ClipImageEncoder:
         logging.disable(logging.NOTSET)
     if weights is not None:
         stored = read_checkpoint(weights)
-        part = {name[len("visual.") :]: t.float() for name, t in stored.items() if name.startswith("visual.")}
-        try:
-            visual.load_state_dict(part, assign=True)
-        except RuntimeError as error:
-            raise InputError(f"{weights} is not CLIP ViT-B/32 ({in_short(error)}); expected OpenAI's") from error
+        fill(visual, stored, "visual.", f"{weights} is not CLIP ViT-B/32", "expected OpenAI's")
     mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
     return ClipImageEncoder(visual=visual, size=visual.image_size[0], mean=mean, std=std)
 

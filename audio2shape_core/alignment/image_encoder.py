@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2shape_core.alignment.residual import residual_trunk
+from audio2shape_core.layers import residual_trunk
 
 
 class ImageEncoder(nn.Module):

@@ -1,10 +1,15 @@
-"""Where the weights of the paper's frozen encoders are: one folder, filled by hand or by `audio2shape pretrained`."""
+"""Encoders whose weights were learned elsewhere and stay as they are.
+
+The weights are in one folder, filled by hand or by `audio2shape pretrained`.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
+
+from torch import Tensor, nn
 
 from audio2shape_core.errors import InputError
 from audio2shape_core.presets import AlignmentConfig
@@ -14,9 +19,34 @@ WAV2CLIP = ("Wav2CLIP.pt",)
 CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "ViT-B-32.pt")
 
 
+class Frozen(nn.Module):
+    """A module that no optimiser and no batch can change.
+
+    Its parameters ask for no gradient (call `freeze` once they are there), and it stays in eval mode when the model
+    that holds it is told to train: running statistics and dropout must not come back to life. Subclasses compute under
+    `torch.no_grad`, so that not even `requires_grad_(True)` on the parent makes its weights move.
+    """
+
+    def train(self, mode: bool = True) -> Frozen:
+        """Stays in eval mode, whatever `mode` says."""
+        return super().train(False)
+
+    def freeze(self) -> Frozen:
+        return self.eval().requires_grad_(False)
+
+
 def in_short(error: Exception) -> str:
     """What an error of another package says, in part of one line."""
     return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def fill(module: nn.Module, stored: dict[str, Tensor], prefix: str, problem: str, expected: str) -> None:
+    """Give a module the tensors whose names begin with `prefix`. Raises InputError, "problem (why); expected"."""
+    try:
+        part = {name[len(prefix) :]: t.float() for name, t in stored.items() if name.startswith(prefix)}
+        module.load_state_dict(part, assign=True)
+    except (RuntimeError, AttributeError) as error:  # other shapes; things that are no tensors
+        raise InputError(f"{problem} ({in_short(error)}); {expected}") from error
 
 
 def find(folder: str | Path, names: tuple[str, ...]) -> Path:

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audio2shape_core.alignment.audio_encoder import AudioEncoder
-from audio2shape_core.alignment.frozen import Frozen
-from audio2shape_core.alignment.pretrained import in_short
+from audio2shape_core.alignment.pretrained import Frozen, fill, in_short
 from audio2shape_core.errors import InputError
 
 # Outputs of the wav2clip package: the part of each name before the dot becomes one of our two modules.
@@ -30,10 +29,9 @@ class Wav2ClipEncoder(Frozen, AudioEncoder):
     clip's embedding depended on its neighbours (at batch size 1 they agree); and embeddings have unit length.
     """
 
-    def __init__(self, *, backbone: nn.Module, transform: nn.Module) -> None:
+    def __init__(self, *, backbone: Any, transform: nn.Module) -> None:
         super().__init__()
-        self.backbone: Any = backbone  # the package's class is not at hand
-        self.transform = transform
+        self.backbone, self.transform = backbone, transform
         self.freeze()
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,13 +79,7 @@ def build_wav2clip(weights: Path | None) -> Wav2ClipEncoder:
     if weights is not None:
         stored = read_checkpoint(weights)
         for module, prefix in ((backbone, ENCODER), (transform, TRANSFORM)):
-            part = {name[len(prefix) :]: t.float() for name, t in stored.items() if name.startswith(prefix)}
-            try:
-                module.load_state_dict(part, assign=True)
-            except RuntimeError as error:
-                raise InputError(
-                    f"{weights} is not a Wav2CLIP checkpoint ({in_short(error)}); expected the authors' Wav2CLIP.pt"
-                ) from error
+            fill(module, stored, prefix, f"{weights} is not a Wav2CLIP checkpoint", "expected the authors' Wav2CLIP.pt")
     return Wav2ClipEncoder(backbone=backbone, transform=transform)
 
 

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from audio2shape_core.generation.attention import Attention, feed_forward
+from audio2shape_core.layers import Attention, feed_forward
 
 
 def timestep_features(timesteps: Tensor, dim: int) -> Tensor:
@@ -16,6 +16,12 @@ def timestep_features(timesteps: Tensor, dim: int) -> Tensor:
     frequencies = torch.exp(-math.log(10_000.0) * torch.arange(dim // 2, device=timesteps.device) / (dim // 2))
     phases = timesteps.float().unsqueeze(-1) * frequencies
     return torch.cat([phases.cos(), phases.sin()], dim=-1)
+
+
+def modulated(x: Tensor, modulation: Tensor, norm: nn.Module, layer: nn.Module, *context: Tensor) -> Tensor:
+    """A residual layer, shifted, scaled and gated by time (AdaLN): x (B, T, C), modulation (B, 1, 3 C) -> (B, T, C)."""
+    shift, scale, gate = modulation.chunk(3, dim=-1)
+    return x + gate * layer(norm(x) * (1 + scale) + shift, *context)
 
 
 class DenoiserBlock(nn.Module):
@@ -28,14 +34,12 @@ class DenoiserBlock(nn.Module):
         self.cross_attention = Attention(dim, num_heads, context_dim)
         self.forward_layer = feed_forward(dim)
         self.modulation = nn.Linear(time_dim, 9 * dim)
-        nn.init.zeros_(self.modulation.weight)  # every block starts as the identity
-        nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x: Tensor, time: Tensor, context: Tensor) -> Tensor:  # (B, T, C), (B, E), (B, L, C') -> (B, T, C)
-        parts = self.modulation(time).unsqueeze(1).chunk(9, dim=-1)  # shift, scale, gate for each of three layers
-        x = x + parts[2] * self.self_attention(self.norm(x) * (1 + parts[1]) + parts[0])
-        x = x + parts[5] * self.cross_attention(self.norm(x) * (1 + parts[4]) + parts[3], context)
-        return x + parts[8] * self.forward_layer(self.norm(x) * (1 + parts[7]) + parts[6])
+        itself, audio, alone = self.modulation(time).unsqueeze(1).chunk(3, dim=-1)
+        x = modulated(x, itself, self.norm, self.self_attention)
+        x = modulated(x, audio, self.norm, self.cross_attention, context)
+        return modulated(x, alone, self.norm, self.forward_layer)
 
 
 class PlainBlock(nn.Module):
@@ -47,12 +51,10 @@ class PlainBlock(nn.Module):
         self.forward_layer = feed_forward(dim)
         self.sound = nn.Linear(context_dim, time_dim)
         self.modulation = nn.Linear(time_dim, 3 * dim)
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x: Tensor, time: Tensor, context: Tensor) -> Tensor:  # (B, T, C), (B, E), (B, L, C') -> (B, T, C)
-        shift, scale, gate = self.modulation(time + self.sound(context.mean(1))).unsqueeze(1).chunk(3, dim=-1)
-        return x + gate * self.forward_layer(self.norm(x) * (1 + scale) + shift)
+        modulation = self.modulation(time + self.sound(context.mean(1))).unsqueeze(1)
+        return modulated(x, modulation, self.norm, self.forward_layer)
 
 
 class Stage(nn.ModuleList):
@@ -98,8 +100,13 @@ class UNetDenoiser(nn.Module):
         self.split = nn.ModuleList(nn.Linear(coarse, 2 * fine) for fine, coarse in pairs)
         self.skip = nn.ModuleList(nn.Linear(2 * fine, fine) for fine, _ in pairs)
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, patch * latent_dim))
-        for parameter in self.leave[1].parameters():
-            nn.init.zeros_(parameter)
+
+    def start_silent(self) -> None:
+        """Zero what the time scales and what leaves: every block starts as the identity (AdaLN-zero)."""
+        blocks = (block for stage in (*self.down, self.middle, *self.up) for block in stage)
+        for layer in (*(block.modulation for block in blocks), self.leave[1]):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, noisy: Tensor, timesteps: Tensor, context: Tensor, heard: Tensor) -> Tensor:
         """Predict velocity: noisy latents (B, T, C), steps (B,), context (B, L, C'), heard (B,) bool -> (B, T, C).

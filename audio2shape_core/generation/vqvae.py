@@ -6,11 +6,9 @@ Letters: B batch, N points, T tokens, W = N / T points a token, C channels.
 import torch
 from torch import Tensor, nn
 
-from audio2shape_core.alignment.point_encoder import PointFeatures
-from audio2shape_core.generation.attention import SelfAttentionBlock
-from audio2shape_core.generation.gaussian_bottleneck import GaussianBottleneck
+from audio2shape_core.generation.bottlenecks import GaussianBottleneck, Quantized, VectorQuantizer
 from audio2shape_core.generation.ordering import morton_sort
-from audio2shape_core.generation.quantizer import Quantized, VectorQuantizer
+from audio2shape_core.layers import PointFeatures, SelfAttentionBlock
 
 WITHIN = 6  # channels that `within` gives
 
@@ -104,6 +102,9 @@ class PointCloudVQVAE(nn.Module):
     `latent_mean` and `latent_std` (C,) are measured after training; the diffusion works on standardised latents.
     """
 
+    latent_mean: Tensor
+    latent_std: Tensor
+
     def __init__(
         self,
         *,
@@ -114,8 +115,6 @@ class PointCloudVQVAE(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
-        self.latent_mean: Tensor
-        self.latent_std: Tensor
         self.register_buffer("latent_mean", torch.zeros(latent_dim))
         self.register_buffer("latent_std", torch.ones(latent_dim))
 

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from audio2shape_core.camera import Camera
+from audio2shape_core.clouds import nearest_points
 from audio2shape_core.splatting.gaussians import Gaussians
 from audio2shape_core.splatting.projection import project
 from audio2shape_core.splatting.rasterizer import blending_weights
@@ -86,8 +86,7 @@ def spread_colors(means: Tensor, colors: Tensor, imagined: Tensor, seen: Tensor)
     x, y, z = means.detach().cpu().numpy().T
     features = np.concatenate([np.stack([x, np.abs(y), z], 1), COLOR_SCALE * imagined.detach().cpu().numpy()], 1)
     change = (colors - imagined).detach().cpu().numpy()[known]
-    found = cKDTree(features[known]).query(features, min(NEIGHBORS, int(known.sum())))
-    distance, index = (np.reshape(part, (len(features), -1)) for part in found)
+    distance, index = nearest_points(features[known], features, NEIGHBORS)
     weight = np.exp(-np.square(distance) / (2 * WIDTH**2))  # (N, K)
     # Far from everything seen there is only the average change to go by.
     total = np.einsum("nk,nkc->nc", weight, change[index]) + AVERAGE_WEIGHT * change.mean(0)

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
-from scipy.spatial import cKDTree
 from torch import Tensor
 
+from audio2shape_core.clouds import nearest_points
 from audio2shape_core.refinement.symmetry import SmoothField
 
 NEIGHBORS = 8
@@ -78,15 +78,13 @@ class Deformation:
         indexing adds in the order in which threads arrive, and the result would differ from run to run."""
         points = self.home.cpu().numpy()
         size, degree = len(points), min(NEIGHBORS, len(points) - 1)
-        index = np.asarray(cKDTree(points).query(points, degree + 1)[1])
+        _, index = nearest_points(points, points, degree + 1)
         rows = np.repeat(np.arange(size), degree)
         edges = sparse.coo_matrix((np.ones(len(rows)), (rows, index[:, 1:].ravel())), (size, size))
-        csr: Any = sparse.csgraph.laplacian(edges + edges.T)
-        laplacian = csr.tocoo()
+        graph: Any = sparse.csgraph.laplacian(edges + edges.T)
+        laplacian = sparse.coo_matrix(graph)
+        places = torch.from_numpy(np.stack([laplacian.row, laplacian.col]))
+        values = torch.from_numpy(laplacian.data.astype(np.float32))
         with torch.sparse.check_sparse_tensor_invariants(enable=True):
-            matrix = torch.sparse_coo_tensor(
-                torch.from_numpy(np.stack([laplacian.row, laplacian.col])),
-                torch.from_numpy(laplacian.data.astype(np.float32)),
-                (size, size),
-            )
+            matrix = torch.sparse_coo_tensor(places, values, (size, size))
         return matrix.coalesce().to(self.home.device)

@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 
-from audio2shape_core.clouds import farthest_points, spacing
+from audio2shape_core.clouds import farthest_points, nearest_points, spacing
 from audio2shape_core.splatting.gaussians import Gaussians
 
 # Points stay within this many standard deviations: neighbouring discs overlap there, the tails would only blur edges.
@@ -78,7 +77,7 @@ def onto_surface(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
     further than one spacing.
     """
     unit = float(np.median(spacing(centers)))
-    distance, index = cKDTree(centers).query(points, min(NEIGHBORS, len(centers)))
+    distance, index = nearest_points(centers, points, NEIGHBORS)
     weight = np.exp(-np.square(distance / (SMOOTHING * unit)) / 2) + 1e-9
     weight /= weight.sum(1, keepdims=True)
     local = centers[index].astype(np.float64)  # (M, K, 3)

@@ -94,7 +94,7 @@ def estimate_pose(
         schedule.tick()
         if candidates and schedule.late():
             break
-        pose = _centred(thin, view_rotation(float(azimuth), float(elevation)), small)
+        pose = _centred(thin, view_rotation(float(azimuth), elevation), small)
         with torch.no_grad():
             candidates.append((small.cost(thin, pose).item(), pose))
     candidates = _distinct(sorted(candidates, key=lambda pair: pair[0]))
@@ -130,8 +130,8 @@ class _Target:
         view = camera.cropped(int(left), int(top), reach, reach).scaled(side / reach)
         shift = np.array([[1.0, 0, -left], [0, 1.0, -top]])
         layers = np.concatenate([image / np.float32(255) * mask[..., None], mask[..., None]], -1).astype(np.float32)
-        cropped = cv2.warpAffine(layers, shift, (reach, reach))  # black outside the image
-        small = torch.from_numpy(cv2.resize(cropped, (side, side), interpolation=cv2.INTER_AREA))
+        window = cv2.warpAffine(layers, shift, (reach, reach))  # black outside the image
+        small = torch.from_numpy(cv2.resize(window, (side, side), interpolation=cv2.INTER_AREA))
         return cls(small[..., :3].contiguous(), small[..., 3].contiguous(), view)
 
     def cost(self, gaussians: Gaussians, pose: Tensor) -> Tensor:

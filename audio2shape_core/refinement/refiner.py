@@ -99,13 +99,12 @@ def refine(
         trust, reason = pose.confidence, pose.reason
     posed = time.monotonic()
     if reason:
-        plain = np.full(len(points), UNSEEN_CONFIDENCE, np.float32)
         return Refined(
-            False,
-            reason,
+            accepted=False,
+            reason=reason,
             points=np.asarray(points, np.float32),
             colors=np.asarray(colors),
-            confidence=plain,
+            confidence=np.full(len(points), UNSEEN_CONFIDENCE, np.float32),
             gaussians=coarse,
             camera=camera,
             seconds={"pose": posed - started, "refine": 0.0},

@@ -15,9 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from audio2shape_core.clouds import farthest_points, spacing, surface_normals
+from audio2shape_core.clouds import farthest_points, nearest_points, spacing, surface_normals
 
 LENGTH, AMPLITUDE, NODES = 0.65, 0.06, 64  # of the smooth field; the first two in units of the shape's radius
 MIRROR = np.array([1.0, -1.0, 1.0])
@@ -93,9 +92,9 @@ def symmetrize(points: np.ndarray, field: SmoothField) -> tuple[np.ndarray, bool
     for _ in range(ROUNDS):
         normals = surface_normals(moved)
         mirrored = moved * MIRROR
-        theirs = mirrored[cKDTree(mirrored).query(moved, NEIGHBORS)[1]].mean(1)
+        theirs = mirrored[nearest_points(mirrored, moved, NEIGHBORS)[1]].mean(1)
         # against the mean of its own neighbours: on a curved surface that lies off the point, too
-        own = moved[np.asarray(cKDTree(moved).query(moved, NEIGHBORS + 1)[1])[:, 1:]].mean(1)
+        own = moved[nearest_points(moved, moved, NEIGHBORS + 1)[1][:, 1:]].mean(1)
         off = theirs - own
         trust = 1 / (1 + np.square(off).sum(1) / (FAR * unit) ** 2) ** 2
         wanted = np.einsum("ni,ni->n", moved - home + off / 2, normals)
@@ -110,5 +109,5 @@ def symmetrize(points: np.ndarray, field: SmoothField) -> tuple[np.ndarray, bool
 
 def asymmetry(points: np.ndarray) -> float:
     """Mean distance of points to their mirror image, in mean distances to their own nearest neighbours."""
-    own = np.asarray(cKDTree(points).query(points, 2)[0])[:, 1].mean()
-    return float(np.mean(cKDTree(points * MIRROR).query(points)[0]) / own)
+    own = nearest_points(points, points, 2)[0][:, 1].mean()
+    return float(nearest_points(points * MIRROR, points, 1)[0].mean() / own)

@@ -58,6 +58,13 @@ class Tiles(NamedTuple):
     starts: np.ndarray  # (T + 1,) int64 where each tile's group begins
 
 
+class Picture(NamedTuple):
+    """What is seen, or the gradient of it; float32."""
+
+    color: np.ndarray  # (3, H, W) blended over black (premultiplied)
+    alpha: np.ndarray  # (H, W)
+
+
 @compiled()
 def sort_into_tiles(splats: Splats, depths: np.ndarray, width: int, height: int) -> Tiles:
     """List the splats of every tile, front to back.
@@ -97,22 +104,10 @@ def sort_into_tiles(splats: Splats, depths: np.ndarray, width: int, height: int)
 def _falloff(distance: np.float32) -> np.float32:
     """exp(-distance) for 0 <= distance <= 6 to about 1e-6, without a call: eighth power of a Taylor polynomial."""
     t = distance * np.float32(-0.125)
-    e = np.float32(1) + t * (
-        np.float32(1)
-        + t
-        * (
-            np.float32(1 / 2)
-            + t
-            * (
-                np.float32(1 / 6)
-                + t
-                * (
-                    np.float32(1 / 24)
-                    + t * (np.float32(1 / 120) + t * (np.float32(1 / 720) + t * np.float32(1 / 5040)))
-                )
-            )
-        )
-    )
+    e = np.float32(1 / 720) + t * np.float32(1 / 5040)
+    e = np.float32(1 / 24) + t * (np.float32(1 / 120) + t * e)
+    e = np.float32(1 / 2) + t * (np.float32(1 / 6) + t * e)
+    e = np.float32(1) + t * (np.float32(1) + t * e)
     e *= e
     e *= e
     return e * e
@@ -131,8 +126,9 @@ def _in_tile(i: int, left: int, top: int, splats: Splats) -> tuple:
 
 
 @compiled(nogil=True, fastmath=_FAST, error_model="numpy")
-def _blend_tiles(begin: int, end: int, splats: Splats, tiles: Tiles, image: np.ndarray, alpha: np.ndarray) -> None:
+def _blend_tiles(begin: int, end: int, splats: Splats, tiles: Tiles, picture: Picture) -> None:
     colors, opacities, pairs, starts = splats.colors, splats.opacities, tiles.pairs, tiles.starts
+    image, alpha = picture
     height, width = alpha.shape
     across = (width + TILE - 1) // TILE
     state = np.empty((TILE, RUNS, 5, LANES), np.float32)
@@ -175,17 +171,11 @@ def _blend_tiles(begin: int, end: int, splats: Splats, tiles: Tiles, image: np.n
 
 @compiled(nogil=True, fastmath=_FAST, error_model="numpy")
 def _blend_tiles_backward(
-    begin: int,
-    end: int,
-    splats: Splats,
-    tiles: Tiles,
-    image: np.ndarray,
-    alpha: np.ndarray,
-    g_image: np.ndarray,
-    g_alpha: np.ndarray,
-    per_pair: np.ndarray,
+    begin: int, end: int, splats: Splats, tiles: Tiles, picture: Picture, gradient: Picture, per_pair: np.ndarray
 ) -> None:
     conics, colors, opacities, pairs, starts = splats.conics, splats.colors, splats.opacities, tiles.pairs, tiles.starts
+    image, alpha = picture
+    g_image, g_alpha = gradient
     height, width = alpha.shape
     across = (width + TILE - 1) // TILE
     state = np.empty((TILE, RUNS, 7, LANES), np.float32)
@@ -268,44 +258,38 @@ def _sum_by_splat(per_pair: np.ndarray, pairs: np.ndarray, count: int) -> np.nda
     return total
 
 
-def blend(splats: Splats, tiles: Tiles, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """Front-to-back alpha blending.
-
-    Returns: image (3, H, W) blended colours over black (premultiplied); alpha (H, W); float32.
-    """
-    image, alpha = np.zeros((3, height, width), np.float32), np.zeros((height, width), np.float32)
-    _share_out(_blend_tiles, splats, tiles, image, alpha)
-    return image, alpha
+def blend(splats: Splats, tiles: Tiles, width: int, height: int) -> Picture:
+    """Front-to-back alpha blending."""
+    picture = Picture(np.zeros((3, height, width), np.float32), np.zeros((height, width), np.float32))
+    _share_out(_blend_tiles, splats, tiles, picture)
+    return picture
 
 
-def blend_backward(
-    splats: Splats, tiles: Tiles, image: np.ndarray, alpha: np.ndarray, g_image: np.ndarray, g_alpha: np.ndarray
-) -> np.ndarray:
-    """Gradient of `blend`.
+def blend_backward(splats: Splats, tiles: Tiles, picture: Picture, gradient: Picture) -> np.ndarray:
+    """Gradient of `blend`, from the picture that it gave and the gradient of that.
 
     Runs front to back like the forward pass. With v_i = <g, color_i> + g_alpha and weights w_i = a_i T_i,
     dL/da_i = T_i v_i - (sum of w_j v_j behind i) / (1 - a_i); the sum behind is the total minus what has passed.
-    Arguments: image (3, H, W), alpha (H, W) as returned by `blend`; g_image, g_alpha their gradients.
     Returns (N, 9): mean x y, conic xx xy yy, opacity, red, green, blue.
     """
     per_pair = np.zeros((len(tiles.pairs), GRADIENTS), np.float32)
-    _share_out(_blend_tiles_backward, splats, tiles, image, alpha, g_image, g_alpha, per_pair)
+    _share_out(_blend_tiles_backward, splats, tiles, picture, gradient, per_pair)
     return _sum_by_splat(per_pair, tiles.pairs, len(splats.means2d))
 
 
-# The machine's cores, or the environment variable of that name. numba sets it while it is imported.
-WORKERS = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+# The machine's cores, or the environment variable of that name.
+WORKERS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 _threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="splat")
 
 
-def _share_out(kernel: Callable, splats: Splats, tiles: Tiles, *images: np.ndarray) -> None:
+def _share_out(kernel: Callable, splats: Splats, tiles: Tiles, *rest: Picture | np.ndarray) -> None:
     """Run a kernel over all tiles, cut into runs of equal work that threads take as they come.
 
     A helper that wakes late, because the cores are busy elsewhere, is not waited for: this thread does its share.
     """
     starts = tiles.starts
-    inner = np.searchsorted(starts, np.linspace(0, starts[-1], STRIPS_PER_THREAD * WORKERS + 1)[1:-1])
-    cuts = [0, *inner.tolist(), len(starts) - 1]
+    shares = np.linspace(0, starts[-1], STRIPS_PER_THREAD * WORKERS + 1)[1:-1]
+    cuts = [0, *np.searchsorted(starts, shares).tolist(), len(starts) - 1]
     strips = deque(zip(cuts[:-1], cuts[1:]))
 
     def work() -> None:
@@ -314,7 +298,7 @@ def _share_out(kernel: Callable, splats: Splats, tiles: Tiles, *images: np.ndarr
                 begin, end = strips.popleft()
             except IndexError:  # the other thread was faster
                 return
-            kernel(begin, end, splats, tiles, *images)
+            kernel(begin, end, splats, tiles, *rest)
 
     helpers = [_threads.submit(work) for _ in range(WORKERS - 1)]
     work()

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,10 +65,8 @@ def blending_weights(gaussians: Gaussians, camera: Camera, per_pixel: Tensor) ->
 
 def _render_tiles(gaussians: Gaussians, camera: Camera, world_to_camera: Tensor) -> tuple[Tensor, Tensor]:
     splats = project(gaussians, camera, world_to_camera)
-    image, alpha = _Blend.apply(
-        *(splats.means2d, splats.conics, gaussians.colors, gaussians.opacities, splats.extents),
-        *(splats.depths.detach().numpy(), camera.width, camera.height),
-    )
+    parts = splats.means2d, splats.conics, gaussians.colors, gaussians.opacities, splats.extents
+    image, alpha = _Blend.apply(splats.depths.detach(), camera.width, camera.height, *parts)
     return image.permute(1, 2, 0), alpha
 
 
@@ -77,37 +74,24 @@ class _Blend(torch.autograd.Function):
     """The numba kernels as one torch operation."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        means2d: Tensor,
-        conics: Tensor,
-        colors: Tensor,
-        opacities: Tensor,
-        extents: Tensor,
-        depths: np.ndarray,
-        width: int,
-        height: int,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, depths: Tensor, width: int, height: int, *parts: Tensor) -> tuple[Tensor, ...]:
         from audio2shape_core.splatting.cpu_kernels import Splats, blend, sort_into_tiles  # numba takes 0.3 s
 
-        parts = means2d, conics, colors, opacities, extents
         splats = Splats(*(tensor.detach().contiguous().numpy() for tensor in parts))
-        tiles = sort_into_tiles(splats, depths, width, height)
-        image, alpha = blend(splats, tiles, width, height)
-        ctx.arrays = splats, tiles, image, alpha
-        return torch.from_numpy(image), torch.from_numpy(alpha)
+        tiles = sort_into_tiles(splats, depths.numpy(), width, height)
+        ctx.seen = splats, tiles, blend(splats, tiles, width, height)
+        return tuple(map(torch.from_numpy, ctx.seen[-1]))
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g_image: Tensor, g_alpha: Tensor) -> tuple[Tensor | None, ...]:
-        from audio2shape_core.splatting.cpu_kernels import blend_backward
+        from audio2shape_core.splatting.cpu_kernels import Picture, blend_backward
 
-        splats, tiles, image, alpha = ctx.arrays
-        gradient = blend_backward(
-            splats, tiles, image, alpha, g_image.contiguous().numpy(), g_alpha.contiguous().numpy()
-        )
-        mean, conic, opacity, color = torch.from_numpy(gradient).split((2, 3, 1, 3), dim=1)
-        return mean, conic, color, opacity[:, 0], None, None, None, None
+        splats, tiles, picture = ctx.seen
+        gradient = Picture(g_image.contiguous().numpy(), g_alpha.contiguous().numpy())
+        by_splat = torch.from_numpy(blend_backward(splats, tiles, picture, gradient))
+        mean, conic, opacity, color = by_splat.split((2, 3, 1, 3), dim=1)
+        return None, None, None, mean, conic, color, opacity[:, 0], None
 
 
 def _render_gsplat(gaussians: Gaussians, camera: Camera, world_to_camera: Tensor) -> tuple[Tensor, Tensor]:

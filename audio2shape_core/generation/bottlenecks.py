@@ -1,4 +1,4 @@
-"""Vector quantiser (paper Eq. 3): codebooks learned by exponential moving averages.
+"""What a latent passes between encoder and decoder: a codebook (paper Eq. 3), or the Gaussian it is compared with.
 
 Letters: B batch, T tokens, C latent channels, G codebooks, K codes, D = C / G channels a code.
 """
@@ -29,10 +29,11 @@ class VectorQuantizer(nn.Module):
     COMMITMENT = 0.25  # weight of the pull of latents towards their codes
     DECAY = 0.99
     DEAD_BELOW = 0.03  # assignments a step, averaged, under which a code counts as dead
-    codes: Tensor
-    counts: Tensor
-    sums: Tensor
-    started: Tensor
+
+    codes: Tensor  # (G, K, D)
+    counts: Tensor  # (G, K) running mean of how many latents each code is assigned
+    sums: Tensor  # (G, K, D) and of their sum
+    started: Tensor  # () bool: whether the codes have seen data
 
     def __init__(self, *, num_codebooks: int, codebook_size: int, latent_dim: int) -> None:
         super().__init__()
@@ -99,3 +100,33 @@ class VectorQuantizer(nn.Module):
             self.counts[book, code] = 1.0
             self.sums[book, code] = donors
         self.codes.copy_(self.sums / self.counts.unsqueeze(-1))
+
+
+class GaussianBottleneck(nn.Module):
+    """A diagonal Gaussian a token, held to a budget of information (the PC-VAE of Table II).
+
+    Without a budget the comparison would be about the weight of the KL term: a small one lets more through than any
+    codebook. Here both bottlenecks pass the same: `capacity` nats a token (Burgess et al., arXiv:1804.03599, eq. 8).
+    """
+
+    WEIGHT = 0.01
+
+    def __init__(self, capacity: float) -> None:
+        super().__init__()
+        self.capacity = capacity
+
+    def forward(self, encoded: Tensor) -> Quantized:  # (B, T, 2 C): means and logarithms of variances
+        mean, log_variance = encoded.float().chunk(2, dim=-1)
+        log_variance = log_variance.clamp(-12, 4)
+        nats = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(-1).mean()
+        latents = mean + (0.5 * log_variance).exp() * torch.randn_like(mean) if self.training else mean
+        nothing = torch.zeros((*mean.shape[:2], 0), dtype=torch.long, device=mean.device)
+        return Quantized(latents, nothing, self.WEIGHT * (nats - self.capacity).abs())
+
+    def latent(self, encoded: Tensor) -> Tensor:
+        """What diffusion learns to draw: the means."""
+        return encoded.chunk(2, dim=-1)[0]
+
+    def snap(self, latents: Tensor) -> Tensor:
+        """Every latent is one the decoder knows."""
+        return latents
