@@ -13,14 +13,14 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 DOCTOR = SCRIPTS / "doctor"
 
 
-def hidden(script: str) -> subprocess.CompletedProcess:
-    """The script where soundfile cannot be imported, as after colcon build without the pip step."""
+def hidden(script: str, library: str = "scipy") -> subprocess.CompletedProcess:
+    """The script where a library cannot be imported, as after colcon build without the pip step."""
     code = f"""
 import runpy, sys
 class Hidden:
     def find_spec(self, name, *_):
-        if name == "soundfile":
-            raise ModuleNotFoundError("No module named 'soundfile'", name=name)
+        if name == "{library}":
+            raise ModuleNotFoundError("No module named '{library}'", name=name)
 sys.meta_path.insert(0, Hidden())
 sys.argv = ["{script}"]
 runpy.run_path("{SCRIPTS / script}", run_name="__main__")
@@ -31,12 +31,12 @@ runpy.run_path("{SCRIPTS / script}", run_name="__main__")
 def test_a_missing_library_is_named_with_its_remedy():
     ran = hidden("doctor")
     assert ran.returncode == 1
-    assert "MEND  soundfile: No module named 'soundfile': run `pip install" in ran.stdout, ran.stderr
+    assert "MEND  scipy: No module named 'scipy': run `pip install" in ran.stdout, ran.stderr
     for node in ("shape_node", "replay_node"):
         ran = hidden(node)
         assert ran.returncode == 1
         assert "Traceback" not in ran.stderr
-        assert "No module named 'soundfile'" in ran.stderr
+        assert "No module named 'scipy'" in ran.stderr
         assert "pip install" in ran.stderr
 
 
