@@ -97,7 +97,7 @@ def test_unusable_weights_fail_to_configure_and_say_how_to_mend_it(start, client
         assert str(folder) in reason
         assert told in reason
         assert reason in process.said()
-        assert "retrain it" in reason or "train one" in reason  # the mend
+        assert "retrain it" in reason or "audio2shape train align" in reason  # the mend
     process.stop()
 
 
