@@ -21,16 +21,13 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from audio2shape_core.benchmark import time_refinement
 from audio2shape_core.camera import Camera
-from audio2shape_core.frame import Frame
-from audio2shape_core.looking.foreground import find_foreground
-from audio2shape_core.refinement import refine
+from audio2shape_core.cli.arguments import write_json
 from audio2shape_core.splatting import Gaussians, render
 from audio2shape_core.splatting.reference import render_dense
 
 GAUSSIANS, SIDE = 10_000, 256
-REFINED_GAUSSIANS, REFINED_SIDE, REFINED_STEPS = 2048, 128, 300
-CUDA_STEPS = 500  # of GAUSSIANS at SIDE
 BAND_ROWS = 8  # of the twin: 10 000 x 8 x 256 numbers are 80 MB, and a dozen such arrays live at once
 
 
@@ -86,25 +83,6 @@ def time_rasterizers(runs: int, count: int = GAUSSIANS, side: int = SIDE) -> dic
     }
 
 
-def time_refinement(device: str, steps: int, count: int, side: int) -> dict:
-    """Wall and processor seconds of `refine` towards a ball of other bumps and colours, its pose known."""
-    camera = Camera.default(side, side)
-    points, colors = ball(count)
-    with torch.no_grad():
-        seen = render(Gaussians.from_cloud(points, 255 - colors).solid(), camera)
-    picture = torch.cat([seen.color, seen.alpha[..., None]], -1).clamp(0, 1).mul(255).round().to(torch.uint8).numpy()
-    flattened = (points * (1, 0.95, 1.05)).astype(np.float32)
-    arguments = flattened, colors, Frame(picture, camera, pose_known=True), find_foreground(picture)
-    refine(*arguments, iterations=5, device=device)  # kernels are compiled or loaded
-    wall, cpu = time.perf_counter(), time.process_time()
-    refine(*arguments, iterations=steps, device=device)
-    return {
-        "setting": f"{steps} steps, {count} Gaussians, {side} px, {device}",
-        "seconds": round(time.perf_counter() - wall, 2),
-        "cpu_seconds": round(time.process_time() - cpu, 2),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=30, help="renders of each (default: 30; of the twin, a tenth)")
@@ -115,15 +93,12 @@ def main() -> None:
         "load": round(os.getloadavg()[0], 1),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "rasterizer": time_rasterizers(args.runs),
-        "refinement": [time_refinement("cpu", REFINED_STEPS, REFINED_GAUSSIANS, REFINED_SIDE)],
+        "refinement": [time_refinement(*ball(2048), steps=300, side=128, device="cpu")],
     }
     if torch.cuda.is_available():
-        result["refinement"].append(time_refinement("cuda", CUDA_STEPS, GAUSSIANS, SIDE))
+        result["refinement"].append(time_refinement(*ball(GAUSSIANS), steps=500, side=SIDE, device="cuda"))
     print(json.dumps(result, indent=2))
-    if args.json:
-        from audio2shape_core.cli.arguments import write_json
-
-        write_json(args.json, result)
+    write_json(args.json, result)
 
 
 if __name__ == "__main__":

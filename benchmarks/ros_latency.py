@@ -17,11 +17,29 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import rclpy
+from audio2shape_ros.msg import ShapeHypothesis
+from audio_common_msgs.msg import AudioDataStamped
+from lifecycle_msgs.srv import GetState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import PointCloud2
+from std_srvs.srv import Trigger
 
-RATE, CHUNK_S = 16_000, 0.02
+import audio2shape_core
+from audio2shape_core.audio import SAMPLE_RATE, load_audio
+from audio2shape_core.cli.arguments import write_json
+from audio2shape_ros import node as shape_node
+from audio2shape_ros.audio.audio_input import AudioInput
+from audio2shape_ros.outputs.outputs import Outputs
+from audio2shape_ros.ros import LATCHED, seconds
+
+CHUNK_S = 0.02
 LISTEN_S = 2.0
 BUSY_S = 15.0
 LARGE = 32_768
@@ -33,28 +51,23 @@ GIVE_UP_S = 1200.0  # importing torch and compiling on a busy machine
 
 def run_node(report: str, arguments: list[str]) -> None:
     """The node as it ships, with two methods timed. The times are written when it ends."""
-    from audio2shape_ros import node as shape_node
-    from audio2shape_ros.audio import audio_input
-    from audio2shape_ros.outputs import outputs
-
     times: dict[str, list] = {"audio": [], "publish": []}
-    on_message, publish = audio_input.AudioInput._on_message, outputs.Outputs.publish
+    on_message, publish = AudioInput._on_message, Outputs.publish
 
-    def timed_message(self, kind, message):
+    def timed_message(self: AudioInput, kind: str, message: Any) -> None:
         began, wall, cpu = time.time(), time.perf_counter(), time.thread_time()
         on_message(self, kind, message)
         wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
-        stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
-        times["audio"].append((began, 1000 * wall, 1000 * cpu, 1000 * (began - stamp)))
+        times["audio"].append((began, 1000 * wall, 1000 * cpu, 1000 * (began - seconds(message.header.stamp))))
 
-    def timed_publish(self, *given):
+    def timed_publish(self: Outputs, *given: Any) -> Any:
         wall, cpu = time.perf_counter(), time.thread_time()
         result = publish(self, *given)
         wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
         times["publish"].append((result[0].cloud.width, 1000 * wall, 1000 * cpu))
         return result
 
-    audio_input.AudioInput._on_message, outputs.Outputs.publish = timed_message, timed_publish
+    AudioInput._on_message, Outputs.publish = timed_message, timed_publish
     atexit.register(lambda: Path(report).write_text(json.dumps(times)))
     shape_node.main(["shape_node", *arguments])
 
@@ -66,38 +79,30 @@ class Robot:
     """Plays a microphone to the node and receives what it publishes."""
 
     def __init__(self, sound: np.ndarray, process: subprocess.Popen) -> None:
-        import rclpy
-        from audio2shape_ros.msg import ShapeHypothesis
-        from audio_common_msgs.msg import AudioDataStamped
-        from rclpy.qos import DurabilityPolicy, QoSProfile
-        from sensor_msgs.msg import PointCloud2
-
-        self.message = AudioDataStamped
         self.node = rclpy.create_node("robot")
         self.publisher = self.node.create_publisher(AudioDataStamped, "audio", 10)
         self.clouds: list[tuple[float, float]] = []  # stamp, reception
         self.shapes: list[ShapeHypothesis] = []
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.node.create_subscription(PointCloud2, "audio2shape/points", self._receive, latched)
-        self.node.create_subscription(ShapeHypothesis, "audio2shape/shape", self.shapes.append, latched)
+        self.node.create_subscription(PointCloud2, "audio2shape/points", self._receive, LATCHED)
+        self.node.create_subscription(ShapeHypothesis, "audio2shape/shape", self.shapes.append, LATCHED)
         self.node.create_timer(CHUNK_S, self._speak)
         self.sound, self.process = sound, process
-        self.noise = np.random.default_rng(0).normal(0, 1e-4, RATE).astype(np.float32)
+        self.noise = np.random.default_rng(0).normal(0, 1e-4, SAMPLE_RATE).astype(np.float32)
         self.playing: np.ndarray | None = None
         self.position, self.began = 0, 0.0
         self.sent: list[float] = []
-        self.asking = None
+        self.asking = self.node.create_client(GetState, "audio2shape/get_state")
 
-    def _receive(self, cloud) -> None:
-        self.clouds.append((cloud.header.stamp.sec + cloud.header.stamp.nanosec * 1e-9, time.time()))
+    def _receive(self, cloud: PointCloud2) -> None:
+        self.clouds.append((seconds(cloud.header.stamp), time.time()))
 
     def _speak(self) -> None:
-        size = round(CHUNK_S * RATE)
+        size = round(CHUNK_S * SAMPLE_RATE)
         source = self.noise if self.playing is None else self.playing
         chunk = np.take(source, np.arange(self.position, self.position + size), mode="wrap")
-        message = self.message()
+        message = AudioDataStamped()
         message.header.stamp = self.node.get_clock().now().to_msg()
-        self.sent.append(message.header.stamp.sec + message.header.stamp.nanosec * 1e-9)
+        self.sent.append(seconds(message.header.stamp))
         if self.position == 0:
             self.began = time.time()
         self.position += size
@@ -111,10 +116,8 @@ class Robot:
         """Clouds of the sound that is playing, not of one before."""
         return [cloud for cloud in self.clouds if cloud[0] > self.began]
 
-    def spin(self, seconds: float, until=lambda: False) -> bool:
-        import rclpy
-
-        end = time.monotonic() + seconds
+    def spin(self, limit_s: float, until: Callable[[], Any] = lambda: False) -> bool:
+        end = time.monotonic() + limit_s
         while time.monotonic() < end:
             if until():
                 return True
@@ -123,10 +126,7 @@ class Robot:
             rclpy.spin_once(self.node, timeout_sec=0.05)
         return False
 
-    def set(self, **changes) -> None:
-        from rcl_interfaces.srv import SetParameters
-        from rclpy.parameter import Parameter
-
+    def set(self, **changes: object) -> None:
         client = self.node.create_client(SetParameters, "audio2shape/set_parameters")
         client.wait_for_service()
         request = SetParameters.Request()
@@ -137,8 +137,6 @@ class Robot:
 
     def warm_up(self) -> None:
         """Until the node has made a shape on request."""
-        from std_srvs.srv import Trigger
-
         client = self.node.create_client(Trigger, "audio2shape/generate")
         client.wait_for_service()
         end = time.monotonic() + GIVE_UP_S
@@ -150,10 +148,6 @@ class Robot:
         sys.exit("ros_latency: the node makes no shape; its log is above")
 
     def active(self) -> bool:
-        from lifecycle_msgs.srv import GetState
-
-        if self.asking is None:
-            self.asking = self.node.create_client(GetState, "audio2shape/get_state")
         if not self.asking.service_is_ready():
             return False
         future = self.asking.call_async(GetState.Request())
@@ -201,17 +195,12 @@ def measure(robot: Robot, runs: int) -> tuple[dict, tuple[float, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--json", help="also write the figures here")
     parser.add_argument("--runs", type=int, default=10, help="sounds of the first phase")
     parser.add_argument("--node", metavar="REPORT", help=argparse.SUPPRESS)
     arguments, rest = parser.parse_known_args()
     if arguments.node:
         return run_node(arguments.node, rest)
-    import rclpy
-
-    import audio2shape_core
-    from audio2shape_core.audio import load_audio
-
     os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     rclpy.init()
@@ -244,9 +233,7 @@ def main() -> None:
     for name, figures in result.items():
         shown = "  ".join(f"{k} {v}" for k, v in figures.items()) if isinstance(figures, dict) else figures
         print(f"{name:36} {shown}")
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(arguments.json, result)
 
 
 if __name__ == "__main__":

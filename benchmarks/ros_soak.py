@@ -29,6 +29,8 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 
+from audio2shape_core.cli.arguments import write_json
+
 RATE, CHUNK_S = 16_000, 0.02
 QUEUE = 1000  # messages: after a pause of this process or of the node, none may be lost on this side
 SOUND_S, PAUSE_S = 3.0, 3.0
@@ -132,7 +134,7 @@ class Soak:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--json", help="also write the figures here")
     arguments = parser.parse_args()
     os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
@@ -151,9 +153,7 @@ def main() -> None:
         process.wait(30)
         rclpy.try_shutdown()
     print(json.dumps(result, indent=2))
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(arguments.json, result)
 
 
 if __name__ == "__main__":

@@ -18,16 +18,17 @@ from pathlib import Path
 import rclpy
 from audio2shape_ros.msg import ShapeHypothesis
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 
 import audio2shape_core
+from audio2shape_core.cli.arguments import write_json
 from audio2shape_ros.outputs.conversions import from_cloud, unpack_rgb
+from audio2shape_ros.ros import LATCHED, seconds
 
 ASSETS = Path(audio2shape_core.__file__).parent / "assets"
 STARTUP_S = 300.0  # importing torch and compiling the rasteriser on a slow machine
 
 
-def start(module: str, **parameters) -> subprocess.Popen:
+def start(module: str, **parameters: object) -> subprocess.Popen:
     flags = [item for name, value in parameters.items() for item in ("-p", f"{name.replace('__', '.')}:={value}")]
     code = f"from audio2shape_ros.{module} import main; main()"
     return subprocess.Popen([sys.executable, "-c", code, "--ros-args", *flags])
@@ -37,13 +38,11 @@ def receive(children: list[subprocess.Popen], *, refined: bool) -> tuple[ShapeHy
     """Of the first two shapes, refined ones first, the one that heard more; and when it arrived, seconds."""
     received: list[tuple[ShapeHypothesis, float]] = []
     node = Node("ros_demo")
-    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    node.create_subscription(
-        ShapeHypothesis,
-        "/audio2shape/shape",
-        lambda m: received.append((m, node.get_clock().now().nanoseconds * 1e-9)),
-        latched,
-    )
+
+    def keep(message: ShapeHypothesis) -> None:
+        received.append((message, node.get_clock().now().nanoseconds * 1e-9))
+
+    node.create_subscription(ShapeHypothesis, "/audio2shape/shape", keep, LATCHED)
     give_up = time.monotonic() + STARTUP_S
     wanted = 2
     while time.monotonic() < give_up and len(received) < wanted:
@@ -59,8 +58,7 @@ def receive(children: list[subprocess.Popen], *, refined: bool) -> tuple[ShapeHy
 
 
 def heard_s(message: ShapeHypothesis) -> float:
-    start, end = message.audio_start, message.audio_end
-    return end.sec - start.sec + 1e-9 * (end.nanosec - start.nanosec)
+    return seconds(message.audio_end) - seconds(message.audio_start)
 
 
 def draw(message: ShapeHypothesis, image: str, path: Path) -> None:
@@ -101,9 +99,8 @@ def main() -> int:
     arguments = parser.parse_args()
     os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100))  # do not disturb, or hear, other graphs
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    files = {"audio": Path(arguments.audio).resolve()}
-    if arguments.image:
-        files["image"] = Path(arguments.image).resolve()
+    given = {"audio": arguments.audio, "image": arguments.image}
+    files = {name: Path(path).resolve() for name, path in given.items() if path}
     options = {"allow_random_weights": str(arguments.allow_random_weights).lower(), "trigger__mode": "onset"}
     if arguments.weights:
         options["weights_dir"] = Path(arguments.weights).resolve()
@@ -120,7 +117,7 @@ def main() -> int:
             except subprocess.TimeoutExpired:
                 child.kill()
         rclpy.try_shutdown()
-    stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+    stamp = seconds(message.header.stamp)
     report = {
         "label": message.labels[0],
         "confidence": round(message.confidence, 4),
@@ -137,8 +134,7 @@ def main() -> int:
         "seed": message.seed,
         "size_m": [round(v, 3) for v in (message.size.x, message.size.y, message.size.z)],
     }
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "ros-demo.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_json(str(arguments.output / "ros-demo.json"), report)
     draw(message, arguments.image, arguments.output / "ros-demo.png")
     print(json.dumps(report, indent=2))
     return 0

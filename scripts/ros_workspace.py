@@ -26,18 +26,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "ros"
 VENV = Path(sys.prefix)
-PACKAGE = (
-    "package.xml",
-    "CMakeLists.txt",
-    "msg",
-    "action",
-    "srv",
-    "audio2shape_ros",
-    "audio2shape_core",
-    "launch",
-    "config",
-    "scripts",
-)
+SHARED = ("audio2shape_core", "audio2shape_ros", "launch", "config")  # linked into the install space as they are
+PACKAGE = ("package.xml", "CMakeLists.txt", "msg", "action", "srv", "scripts", *SHARED)
 INTERFACES = ROOT / "tests" / "interfaces"
 FAMILIES = ("ros_drivers", "mgonzs13")
 
@@ -59,12 +49,9 @@ def stand_ins(family: str) -> list[Path]:
     def missing(package: str) -> bool:
         return not any((p / "share" / package).is_dir() for p in prefixes if not p.is_relative_to(BUILD))
 
-    needed = []
-    if family != "ros_drivers" or missing("audio_common_msgs"):
-        needed.append(INTERFACES / family)
-    return needed + [
-        INTERFACES / name for name in ("vision_msgs", "gsplat_msgs", "gaussian_interface") if missing(name)
-    ]
+    needed = [family] if family != "ros_drivers" or missing("audio_common_msgs") else []
+    needed += [name for name in ("vision_msgs", "gsplat_msgs", "gaussian_interface") if missing(name)]
+    return [INTERFACES / name for name in needed]
 
 
 def fingerprint(family: str) -> str:
@@ -73,7 +60,7 @@ def fingerprint(family: str) -> str:
     for folder in (ROOT / "msg", ROOT / "action", ROOT / "srv", *stand_ins(family)):
         compiled += sorted(p for p in folder.rglob("*") if p.is_file())
     linked = []
-    for folder in ("audio2shape_core", "audio2shape_ros", "launch", "config"):
+    for folder in SHARED:
         linked += sorted(p for p in (ROOT / folder).rglob("*") if p.is_file() and "__pycache__" not in p.parts)
     sha = hashlib.sha256(f"{sys.version}{sys.prefix}{sourced_prefixes()}".encode())
     for path in compiled:
@@ -99,10 +86,8 @@ def ament_package() -> Path:
             subprocess.run(["dpkg-deb", "-x", package.name, "unpacked"], cwd=place, check=True)
         installed = place / "unpacked/usr/lib/python3/dist-packages/ament_package"
     if not installed.is_dir():
-        raise WorkspaceError(
-            "ament_package is missing, expected Debian's python3-ament-package: run `apt-get update` and try again, "
-            "install that package, or source a ROS 2 distribution"
-        )
+        remedy = "run `apt-get update` and try again, install that package, or source a ROS 2 distribution"
+        raise WorkspaceError(f"ament_package is missing, expected Debian's python3-ament-package: {remedy}")
     shutil.copytree(installed, place / "ament_package")
     return place
 
