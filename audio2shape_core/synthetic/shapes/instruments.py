@@ -94,11 +94,6 @@ def grand_piano(body: Body, rng: Rng) -> None:
         add_bench(body, shelf + 0.4, case)
 
 
-def piano(body: Body, rng: Rng) -> None:
-    """Upright (half) or grand, at times with a bench; keyboard toward +x."""
-    (upright_piano if rng.random() < 0.5 else grand_piano)(body, rng)
-
-
 def add_drum(
     body: Body,
     center: tuple[float, float, float],
@@ -214,9 +209,9 @@ def drum_kit(body: Body, rng: Rng) -> None:
         add_tripod(body, -0.6, 0, top=0.45, spread=0.2)
 
 
-def drum(body: Body, rng: Rng) -> None:
-    """Drum kit (35 %), snare (25 %), bass drum (15 %, skin +x) or hand drum (25 %: djembe, conga, bongo)."""
-    pick(rng, [drum_kit, snare, bass_drum, hand_drum], p=[0.35, 0.25, 0.15, 0.25])(body, rng)
-
-
-SHAPES = {"piano": piano, "drum": drum} | strings.SHAPES | winds.SHAPES
+SHAPES = {
+    "piano": s.one_of(upright_piano, grand_piano, p=(0.5, 0.5)),
+    "drum": s.one_of(drum_kit, snare, bass_drum, hand_drum, p=(0.35, 0.25, 0.15, 0.25)),
+    **strings.SHAPES,
+    **winds.SHAPES,
+}

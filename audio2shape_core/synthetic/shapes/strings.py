@@ -113,11 +113,6 @@ def electric_guitar(body: Body, rng: Rng) -> None:
     add_strings(body, (0.26, z + 0.035), (nut, z + 0.045), 6, (0.12, 0.08))
 
 
-def guitar(body: Body, rng: Rng) -> None:
-    """Acoustic (dreadnought, classical) or electric (strat, Les Paul, V); lying, neck +x, strings +z."""
-    (acoustic_guitar if rng.random() < 0.5 else electric_guitar)(body, rng)
-
-
 STANDING = s.rotation(pitch=90) @ s.rotation(roll=180)  # neck +x to +z, strings +z to +x
 
 
@@ -240,9 +235,11 @@ def lyre_harp(body: Body, rng: Rng) -> None:
         body.add(s.tube([(0.1, y, 0.25), (0.03, y * 1.3, tall * 0.92)], 0.005, sides=4), IVORY, 2.0)
 
 
-def harp(body: Body, rng: Rng) -> None:
-    """Concert harp (column at +x) or, one in six, a small lyre (strings +x); standing."""
-    (lyre_harp if rng.random() < 0.17 else concert_harp)(body, rng)
-
-
-SHAPES = {f.__name__: f for f in (guitar, violin, harp, cello, double_bass, banjo)}
+SHAPES = {
+    "guitar": s.one_of(acoustic_guitar, electric_guitar, p=(0.5, 0.5)),
+    "violin": violin,
+    "harp": s.one_of(lyre_harp, concert_harp, p=(0.17, 0.83)),
+    "cello": cello,
+    "double_bass": double_bass,
+    "banjo": banjo,
+}

@@ -194,3 +194,11 @@ class Body:
         points /= np.linalg.norm(points, axis=1).max()
         colors = np.clip(colors + rng.normal(0, 6, (num_points, 1)), 0, 255)
         return points.astype(np.float32), colors.astype(np.uint8)
+
+
+Builder = Callable[[Body, Rng], None]
+
+
+def one_of(*builders: Builder, p: Sequence[float]) -> Builder:
+    """A class of several kinds, with their probabilities."""
+    return lambda body, rng: pick(rng, builders, p)(body, rng)

@@ -8,17 +8,11 @@ import numpy as np
 
 from audio2shape_core.audio import SAMPLE_RATE
 from audio2shape_core.errors import InputError
-from audio2shape_core.synthetic.sounds import animals, instruments, machines, things
+from audio2shape_core.synthetic.sounds import instruments, signals
 from audio2shape_core.synthetic.sounds.effects import add_noise, reverberate
 from audio2shape_core.synthetic.sounds.fluidsynth import fluidsynth_available, fluidsynth_labels, play_fluidsynth
+from audio2shape_core.synthetic.sounds.scenes import SCENES
 
-MODELS = (
-    *(machines.airplane, machines.helicopter, machines.car, machines.train),
-    *(animals.dog, animals.cat, animals.cow, animals.sheep, animals.chicken, animals.bird),
-    *(instruments.bell, instruments.drum),
-    *(things.clock, things.keyboard, things.door, things.bottle, things.toilet),
-)
-SCENES = {model.__name__: model for model in MODELS}
 # With both engines at hand, most clips come from the sound font, which is closer to the instrument; the rest keep a
 # class from being the sound of one sound font.
 FLUIDSYNTH_SHARE = 0.7
@@ -38,7 +32,11 @@ def play_physical(label: str, seed: int, seconds: float = 4.0) -> np.ndarray:
     if label not in physical_labels():
         raise InputError(f"no physical model of {label!r}, expected one of {', '.join(physical_labels())}")
     rng = np.random.default_rng((seed, *label.encode()))
-    waveform = SCENES[label](rng, seconds) if label in SCENES else instruments.play(label, rng, seconds)
+    waveform = np.zeros(signals.num_samples(seconds))
+    if label in SCENES:
+        SCENES[label](waveform, rng, seconds)
+    else:
+        instruments.play(label, waveform, rng, seconds)
     return _normalize(waveform)
 
 

@@ -188,48 +188,11 @@ VOICES: dict[str, tuple[Callable[[Rng], Voice], int, int, bool]] = {
 }
 
 
-def play(label: str, rng: Rng, seconds: float) -> np.ndarray:
-    """A random phrase on one of VOICES: (S,)."""
+def play(label: str, total: np.ndarray, rng: Rng, seconds: float) -> None:
+    """Add a random phrase on one of VOICES to `total` (S,)."""
     build, low, high, many_voices = VOICES[label]
-    voice, total = build(rng), np.zeros(s.num_samples(seconds))
+    voice = build(rng)
     for note in phrase(rng, seconds, low, high, many_voices=many_voices):
         loudness = note.velocity / 127
         tone = voice(frequency(note.pitch), note.length, loudness, rng)
         s.place(total, tone * loudness**1.5 / (np.abs(tone).max() + 1e-9), note.start)
-    return total
-
-
-def bell(rng: Rng, seconds: float) -> np.ndarray:
-    """A struck bell: a church bell's partials (hum, prime, minor third, fifth, nominal, ...) or a small bell's few."""
-    if rng.random() < 0.5:
-        f, ratios = rng.uniform(150, 600), np.array([0.5, 1, 1.2, 1.5, 2, 2.5, 2.67, 3.0, 4.0, 5.3, 6.7])
-        gap, decay = rng.uniform(0.8, 3.0), rng.uniform(2, 8)
-    else:
-        f, ratios = rng.uniform(900, 2600), np.array([1, 2.0, 2.74, 3.76, 5.2])
-        gap, decay = rng.choice([0.06, 0.3, 1.5]) * rng.uniform(0.7, 1.3), rng.uniform(0.5, 3)
-    ratios = ratios * (1 + 0.01 * rng.standard_normal(len(ratios)))
-    levels, decays = rng.uniform(0.2, 1, len(ratios)), decay / ratios**0.7
-    strike = s.modes(seconds, f * ratios, decays, levels) + s.modes(seconds, f * ratios * 1.0015, decays, 0.5 * levels)
-    strike += 0.4 * s.noise(rng, seconds, 2000) * np.exp(-s.times(seconds) / 0.004)
-    total = np.zeros(s.num_samples(seconds))
-    for start in s.event_times(rng, seconds, gap, 0.1):
-        s.place(total, rng.uniform(0.6, 1) * strike, start)
-    return total
-
-
-def drum(rng: Rng, seconds: float) -> np.ndarray:
-    """A struck membrane: the modes of a circular skin that starts sharp, noise of snares or of the stroke."""
-    skin = np.array([1, 1.59, 2.14, 2.3, 2.65, 2.92, 3.5])  # zeros of Bessel functions, relative to the first
-    f, decay, snares = rng.uniform(50, 300), rng.uniform(0.15, 0.8), rng.choice([0.05, 0.2, 1.5])
-    drop, length = rng.uniform(0, 0.5), 1.0
-    bend = 1 + drop * np.exp(-s.times(length) / 0.03)
-    total, beat = np.zeros(s.num_samples(seconds)), rng.uniform(0.12, 0.6)
-    for start in s.event_times(rng, seconds, beat, 0.05):
-        hit = rng.uniform(0.4, 1)
-        levels = rng.uniform(0.2, 1, len(skin)) * hit ** np.arange(len(skin))
-        phase = 2 * np.pi * np.cumsum(f * bend) / SAMPLE_RATE
-        tone = sum(a * np.sin(r * phase) * 10 ** (-3 * r * s.times(length) / decay) for a, r in zip(levels, skin))
-        fall = s.contour(length, (0, 1), (0.02, 0.5), (0.15, 0.05), (0.3, 0), (1, 0))
-        rattle = snares * s.noise(rng, length, 1000, 7000) * fall
-        s.place(total, hit * (tone + rattle), start)
-    return total
