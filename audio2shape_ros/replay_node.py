@@ -123,15 +123,10 @@ class ReplayNode(Node):
         height, width = self._pixels.shape[:2]
         camera = Camera.look_at(0, 0, width=width, height=height, fov_deg=self._value("fov_deg"))
         cx, cy = camera.cx - 0.5, camera.cy - 0.5  # in ROS pixel centres are at whole numbers
-        self._calibration = CameraInfo(
-            width=width,
-            height=height,
-            distortion_model="plumb_bob",
-            d=[0.0] * 5,
-            k=[camera.fx, 0.0, cx, 0.0, camera.fy, cy, 0.0, 0.0, 1.0],
-            r=np.eye(3).ravel().tolist(),
-            p=[camera.fx, 0.0, cx, 0.0, 0.0, camera.fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
-        )
+        k = [camera.fx, 0.0, cx, 0.0, camera.fy, cy, 0.0, 0.0, 1.0]
+        p = [camera.fx, 0.0, cx, 0.0, 0.0, camera.fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0]
+        self._calibration = CameraInfo(width=width, height=height, distortion_model="plumb_bob", d=[0.0] * 5, k=k, p=p)
+        self._calibration.r = np.eye(3).ravel().tolist()
         self._images = self.create_publisher(Image, "image", qos_profile_sensor_data)
         self._calibrations = self.create_publisher(CameraInfo, "camera_info", qos_profile_sensor_data)
         self.create_timer(1 / self._value("image_rate"), self._show)

@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=30, help="renders of each (default: 30; of the twin, a tenth)")
     parser.add_argument("--json", metavar="FILE", help="also write the result here")
     args = parser.parse_args()
-    result = {
+    result: dict = {
         "cores": len(os.sched_getaffinity(0)),
         "load": round(os.getloadavg()[0], 1),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",

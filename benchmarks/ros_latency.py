@@ -46,9 +46,6 @@ LARGE = 32_768
 GIVE_UP_S = 1200.0  # importing torch and compiling on a busy machine
 
 
-# --- the node's process ---------------------------------------------------------------------------------------------
-
-
 def run_node(report: str, arguments: list[str]) -> None:
     """The node as it ships, with two methods timed. The times are written when it ends."""
     times: dict[str, list] = {"audio": [], "publish": []}
@@ -70,9 +67,6 @@ def run_node(report: str, arguments: list[str]) -> None:
     AudioInput._on_message, Outputs.publish = timed_message, timed_publish
     atexit.register(lambda: Path(report).write_text(json.dumps(times)))
     shape_node.main(["shape_node", *arguments])
-
-
-# --- everybody else -------------------------------------------------------------------------------------------------
 
 
 class Robot:
@@ -230,9 +224,7 @@ def main() -> None:
         "cores": len(os.sched_getaffinity(0)),
         "load_average": os.getloadavg()[0],
     }
-    for name, figures in result.items():
-        shown = "  ".join(f"{k} {v}" for k, v in figures.items()) if isinstance(figures, dict) else figures
-        print(f"{name:36} {shown}")
+    print(json.dumps(result, indent=2))
     write_json(arguments.json, result)
 
 

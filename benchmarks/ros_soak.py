@@ -50,10 +50,9 @@ class Soak:
         node.create_subscription(DiagnosticArray, "/diagnostics", self._listen, 10)
         self._told: dict[str, dict[str, str]] = {}
         self._counted = threading.Event()
-        rng = np.random.default_rng(0)
         times = np.arange(round(SOUND_S * RATE)) / RATE
         tone = 0.3 * np.sin(2 * np.pi * 440 * times) * np.exp(-times)
-        noise = rng.normal(0, 3e-4, round(PAUSE_S * RATE))
+        noise = np.random.default_rng(0).normal(0, 3e-4, round(PAUSE_S * RATE))
         self._pcm = np.round(np.concatenate([noise, tone]) * 32767).astype("<i2")
         self._position = 0
 
@@ -94,7 +93,8 @@ class Soak:
     def run(self, seconds: float, warm_up_s: float, node_pid: int, show: Callable[[str], None] = print) -> dict:
         """Talk for `seconds`; the figures as a dict."""
         before, shapes = self.tell("audio input", "messages"), self.tell("pipeline", "shapes")
-        rows, sent, longest_pause = [], 0, 0
+        rows: list[tuple[float, float, float]] = []
+        sent, longest_pause = 0, 0
         began, clock = time.monotonic(), self._node.get_clock().now()
         while (elapsed := time.monotonic() - began) < seconds:
             due = round(elapsed / CHUNK_S)

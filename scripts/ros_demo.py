@@ -15,12 +15,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import rclpy
 from audio2shape_ros.msg import ShapeHypothesis
+from matplotlib.figure import Figure
 from rclpy.node import Node
 
 import audio2shape_core
 from audio2shape_core.cli.arguments import write_json
+from audio2shape_core.pictures import read_picture
 from audio2shape_ros.outputs.conversions import from_cloud, unpack_rgb
 from audio2shape_ros.ros import LATCHED, seconds
 
@@ -62,30 +65,21 @@ def heard_s(message: ShapeHypothesis) -> float:
 
 
 def draw(message: ShapeHypothesis, image: str, path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    import numpy as np
-
     table = from_cloud(message.cloud)
-    points = np.stack([table["x"], table["y"], table["z"]], axis=1)
     colors = unpack_rgb(table["rgb"]) / 255
-    columns = 3 if image else 2
-    figure = plt.figure(figsize=(5 * columns, 5))
+    figure = Figure(figsize=(15 if image else 10, 5), layout="constrained")
+    panels = figure.subplots(1, 3 if image else 2)
     if image:
-        axes = figure.add_subplot(1, columns, 1)
-        axes.imshow(plt.imread(image))
-        axes.set_title("image"), axes.axis("off")
-    for column, (title, (right, up)) in enumerate({"as the camera sees it": (0, 1), "from its right": (2, 1)}.items()):
-        axes = figure.add_subplot(1, columns, columns - 1 + column)
-        nearest_last = np.argsort(-points[:, 2]) if right == 0 else np.argsort(points[:, 0])
-        axes.scatter(points[nearest_last, right], points[nearest_last, up], c=colors[nearest_last], s=2)
-        axes.set_aspect("equal"), axes.invert_yaxis(), axes.set_title(title)
-        axes.set_xlabel("x" if right == 0 else "z (forward)"), axes.set_ylabel("y (down)")
+        panels[0].imshow(read_picture(image).pixels)
+        panels[0].set_title("image"), panels[0].axis("off")
+    views = {"as the camera sees it": ("x", -table["z"]), "from its right": ("z", table["x"])}
+    for axes, (title, (right, nearness)) in zip(panels[-2:], views.items()):
+        order = np.argsort(nearness)
+        axes.scatter(table[right][order], table["y"][order], c=colors[order], s=2)
+        axes.set(title=title, xlabel="x" if right == "x" else "z (forward)", ylabel="y (down)", aspect="equal")
+        axes.invert_yaxis()
     label = f"{message.labels[0]} ({message.confidence:.0%})"
-    figure.suptitle(f"{label}, {len(points)} points in {message.header.frame_id}")
-    figure.tight_layout()
+    figure.suptitle(f"{label}, {len(table)} points in {message.header.frame_id}")
     figure.savefig(path, dpi=100)
 
 
@@ -101,7 +95,10 @@ def main() -> int:
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     given = {"audio": arguments.audio, "image": arguments.image}
     files = {name: Path(path).resolve() for name, path in given.items() if path}
-    options = {"allow_random_weights": str(arguments.allow_random_weights).lower(), "trigger__mode": "onset"}
+    options: dict[str, object] = {
+        "allow_random_weights": str(arguments.allow_random_weights).lower(),
+        "trigger__mode": "onset",
+    }
     if arguments.weights:
         options["weights_dir"] = Path(arguments.weights).resolve()
     rclpy.init()

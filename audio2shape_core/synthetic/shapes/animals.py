@@ -255,8 +255,7 @@ def bird(body: Body, rng: Rng) -> None:
     dark = s.shade(coat, 0.7)
     beak = pick(rng, [BEAK, (50, 48, 48)])
     flying = rng.random() < 0.4
-    pitch = rng.uniform(-5, 12) if flying else rng.uniform(15, 40)
-    turn = s.rotation(pitch=pitch)
+    turn = s.rotation(pitch=rng.uniform(-5, 12) if flying else rng.uniform(15, 40))
     middle = np.array((0, 0, 0.42))
 
     def at(x: float, y: float, z: float) -> np.ndarray:
@@ -268,8 +267,7 @@ def bird(body: Body, rng: Rng) -> None:
     body.add(s.ellipsoid(head, (0.13, 0.12, 0.12)), coat, 1.3)
     bill = rng.uniform(0.09, 0.16)
     body.add(s.tube([head + (0.1, 0, -0.01), head + (0.12 + bill, 0, -0.03)], [0.04, 0.004]), beak, 2)
-    long = rng.uniform(0.4, 0.62)
-    spread = rng.uniform(0.06, 0.14) * (1.6 if flying else 1.0)
+    long, spread = rng.uniform(0.4, 0.62), rng.uniform(0.06, 0.14) * (1.6 if flying else 1.0)
     for y in np.linspace(-spread, spread, 5):
         body.add(s.tube([at(-0.25, 0.2 * y, 0), at(-0.3 - long, y, 0.01)], [0.035, 0.03], flatten=0.3), dark, 1.3)
     if not flying:
@@ -280,8 +278,7 @@ def bird(body: Body, rng: Rng) -> None:
         bird_legs(body, 0.0, 0.08, 0.34, 0.014, beak)
         return
     span, lift, sweep = rng.uniform(0.75, 0.95), np.radians(rng.uniform(-15, 40)), rng.uniform(0.05, 0.35)
-    along = np.linspace(0, 1, 12)[:, None]
-    across = np.linspace(0, 1, 6)[None, :]
+    along, across = np.linspace(0, 1, 12)[:, None], np.linspace(0, 1, 6)[None, :]
     front = 0.2 + 0.1 * np.sin(np.pi * along) - sweep * along**2
     chord = 0.36 * (1 - along**3) + 0.03
     for side in (1, -1):
@@ -328,9 +325,8 @@ def person(body: Body, rng: Rng) -> None:
         limb = [(0, 0.09 * side, 0.92), (step / 2 + 0.02, stance * side, 0.5), (step, stance * side, 0.06)]
         body.add(s.tube(limb, [0.1, 0.065, 0.045]), trousers)
         body.add(s.ellipsoid((step + 0.06, stance * side, 0.04), (0.13, 0.048, 0.045)), (40, 30, 25))
-        swing = -step
-        elbow = np.array((swing / 2, (0.23 + 0.6 * spread) * side, 1.13))
-        hand = np.array((swing + 0.05, (0.23 + spread) * side, 0.88))
+        elbow = np.array((-step / 2, (0.23 + 0.6 * spread) * side, 1.13))
+        hand = np.array((0.05 - step, (0.23 + spread) * side, 0.88))
         body.add(s.tube(np.array([(0, 0.19 * side, 1.41), elbow, hand]), [0.055, 0.045, 0.033]), shirt)
         body.add(s.ellipsoid(hand - (0, 0, 0.07), (0.045, 0.025, 0.085)), skin)
 

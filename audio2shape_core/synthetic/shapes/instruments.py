@@ -1,6 +1,7 @@
 """Musical instruments: piano and drum here, the others from strings and winds."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from audio2shape_core.synthetic.shapes import strings, winds
 from audio2shape_core.synthetic.shapes import surfaces as s
@@ -14,9 +15,8 @@ SKIN, IVORY, BLACK, CHROME, BRONZE = (240, 234, 220), (244, 242, 234), (20, 20, 
 
 def add_keyboard(body: Body, *, back: float, front: float, wide: float, z: float) -> None:
     """White keys along y between x `back` and `front`, black keys on them in twos and threes."""
-    deep = front - back
+    deep, keys = front - back, 35
     body.add(s.box(((back + front) / 2, 0, z), (deep, wide, 0.02)), IVORY, 1.5)
-    keys = 35
     for k in (k for k in range(keys) if k % 7 not in (2, 6)):
         y = -wide / 2 + (k + 1) * wide / keys
         body.add(s.box((back + deep * 0.32, y, z + 0.02), (deep * 0.62, wide / keys * 0.55, 0.02)), BLACK, 0.9)
@@ -33,8 +33,7 @@ def add_bench(body: Body, x: float, color: Color) -> None:
 def upright_piano(body: Body, rng: Rng) -> None:
     """Upright: tall case, keyboard shelf on two front legs, music desk, pedals; keyboard +x."""
     case, wide, tall = pick(rng, CASES), rng.uniform(1.4, 1.55), rng.uniform(1.0, 1.35)
-    deep, shelf = rng.uniform(0.28, 0.36), rng.uniform(0.26, 0.32)
-    z = rng.uniform(0.62, 0.7)
+    deep, shelf, z = rng.uniform(0.28, 0.36), rng.uniform(0.26, 0.32), rng.uniform(0.62, 0.7)
     body.add(s.box((-deep / 2, 0, tall / 2), (deep, wide - 0.06, tall)), case)
     body.add(s.box((-deep / 2, 0, tall), (deep + 0.05, wide + 0.02, 0.03)), case)
     for side in (-1, 1):
@@ -58,12 +57,11 @@ def upright_piano(body: Body, rng: Rng) -> None:
 def grand_piano(body: Body, rng: Rng) -> None:
     """Grand: wing outline (long side -y), three legs, lid open or shut, pedal lyre; keyboard +x."""
     case, wide, long = pick(rng, CASES[:4]), 1.5, rng.uniform(1.3, 2.1)
-    z, rim = 0.82, 0.26
+    z, rim, shelf, side = 0.82, 0.26, 0.32, -wide / 2
     bent = [(0.0, 1.5), (-0.3, 1.48), (-0.5, 1.3), (-0.68, 1.02), (-0.85, 0.86), (-0.97, 0.62), (-1.0, 0.3)]
     curve = s.smooth(bent, 24)
     wing = np.concatenate([curve, [(-0.97, 0.08), (-0.9, 0.0), (0, 0)]]) * [long, 1]
     wing = np.concatenate([wing, np.linspace((0, 0), (0, wide), 8)[1:-1]])
-    side = -wide / 2
     ring = np.concatenate([wing, wing[:1]])
     for height in np.linspace(-rim / 2, rim / 2, 4):
         body.add(s.tube(np.column_stack([ring + (0, side), np.full(len(ring), z + height)]), 0.03, sides=4), case)
@@ -72,13 +70,11 @@ def grand_piano(body: Body, rng: Rng) -> None:
     if rng.random() < 0.7:
         angle = rng.uniform(28, 42)
         body.add(s.slab(wing, 0.02, center=(0, side, z + rim / 2), turn=s.rotation(roll=angle)), case, 1.1)
-        reach = 0.75 * wide
-        lift = z + rim / 2 + reach * np.sin(np.radians(angle))
-        lean = side + reach * np.cos(np.radians(angle))
+        lift = z + rim / 2 + 0.75 * wide * np.sin(np.radians(angle))
+        lean = side + 0.75 * wide * np.cos(np.radians(angle))
         body.add(s.tube([(-0.3, wide / 2 - 0.06, z), (-0.3, lean, lift)], 0.012, sides=5), case, 2.0)
     else:
         body.add(s.slab(wing * 1.02, 0.03, center=(0, side, z + rim / 2 + 0.02)), case)
-    shelf = 0.32
     body.add(s.box((shelf / 2, 0, z - rim / 2 + 0.04), (shelf, wide, 0.08)), case)
     for y in (side + 0.05, -side - 0.05):
         body.add(s.box((shelf / 2, y, z - 0.03), (shelf, 0.1, 0.18)), case)
@@ -95,13 +91,7 @@ def grand_piano(body: Body, rng: Rng) -> None:
 
 
 def add_drum(
-    body: Body,
-    center: tuple[float, float, float],
-    radius: float,
-    tall: float,
-    shell: Color,
-    turn: np.ndarray | None = None,
-    lugs: int = 8,
+    body: Body, center: ArrayLike, radius: float, tall: float, shell: Color, turn: s.Turn = None, lugs: int = 8
 ) -> None:
     """A cylinder with two skins, chrome hoops and lugs; its axis is z before `turn`."""
     half = tall / 2
@@ -209,9 +199,6 @@ def drum_kit(body: Body, rng: Rng) -> None:
         add_tripod(body, -0.6, 0, top=0.45, spread=0.2)
 
 
-SHAPES = {
-    "piano": s.one_of(upright_piano, grand_piano, p=(0.5, 0.5)),
-    "drum": s.one_of(drum_kit, snare, bass_drum, hand_drum, p=(0.35, 0.25, 0.15, 0.25)),
-    **strings.SHAPES,
-    **winds.SHAPES,
-}
+piano = s.one_of(upright_piano, grand_piano, p=(0.5, 0.5))
+drum = s.one_of(drum_kit, snare, bass_drum, hand_drum, p=(0.35, 0.25, 0.15, 0.25))
+SHAPES = {"piano": piano, "drum": drum} | strings.SHAPES | winds.SHAPES

@@ -107,8 +107,7 @@ def electric_guitar(body: Body, rng: Rng) -> None:
     body.add(s.box((0.26, 0, z + 0.015), (0.06, 0.17, 0.03)), pick(rng, [STEEL, GOLD]), 1.3)
     for x, y in ((0.2, -0.2), (0.12, -0.26), (0.28, -0.22)):
         body.add(s.revolution([(0.025, 0), (0.022, 0.035), (0, 0.035)], (x, y, z)), GOLD)
-    nut = rng.uniform(1.65, 1.85)
-    in_line = kind == "strat"
+    nut, in_line = rng.uniform(1.65, 1.85), kind == "strat"
     add_guitar_neck(body, rng, start=0.72, nut=nut, top=z + 0.02, wood=pick(rng, WOODS), in_line=in_line)
     add_strings(body, (0.26, z + 0.035), (nut, z + 0.045), 6, (0.12, 0.08))
 
@@ -210,8 +209,7 @@ def concert_harp(body: Body, rng: Rng) -> None:
     bent = [(front, tall - 0.03), (front - 0.18, tall - 0.08), (0.0, dip), (back + 0.15, dip), (back, high)]
     neck = s.smooth(bent, 20)
     body.add(s.tube(np.insert(neck, 1, 0, axis=1), 0.05, flatten=0.6), wood, 1.2)
-    foot = np.array([front - 0.06, 0, 0.12])
-    end = np.array([back, 0, high])
+    foot, end = np.array([front - 0.06, 0, 0.12]), np.array([back, 0, high])
     body.add(s.tube([foot, end], (0.17, 0.07), sides=16), wood, 1.1)
     body.add(s.box((front - 0.08, 0, 0.07), (0.4, 0.36, 0.14)), wood)
     for y in (-0.2, -0.1, 0.0, 0.1, 0.2):
@@ -235,11 +233,6 @@ def lyre_harp(body: Body, rng: Rng) -> None:
         body.add(s.tube([(0.1, y, 0.25), (0.03, y * 1.3, tall * 0.92)], 0.005, sides=4), IVORY, 2.0)
 
 
-SHAPES = {
-    "guitar": s.one_of(acoustic_guitar, electric_guitar, p=(0.5, 0.5)),
-    "violin": violin,
-    "harp": s.one_of(lyre_harp, concert_harp, p=(0.17, 0.83)),
-    "cello": cello,
-    "double_bass": double_bass,
-    "banjo": banjo,
-}
+guitar = s.one_of(acoustic_guitar, electric_guitar, p=(0.5, 0.5))
+harp = s.one_of(lyre_harp, concert_harp, p=(0.17, 0.83))
+SHAPES = {"guitar": guitar, "violin": violin, "harp": harp, "cello": cello, "double_bass": double_bass, "banjo": banjo}

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 Rng = np.random.Generator
 Color = tuple[int, int, int]
+Turn = np.ndarray | None  # (3, 3) rotation, None for none
 T = TypeVar("T")
 
 
@@ -48,7 +49,7 @@ def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndar
 FACING_X = rotation(pitch=-90)  # turns +z (a plate's face, an axle) towards +x
 
 
-def placed(points: np.ndarray, center: ArrayLike, turn: np.ndarray | None) -> np.ndarray:
+def placed(points: np.ndarray, center: ArrayLike, turn: Turn) -> np.ndarray:
     """Points (..., 3) turned about the origin, which then moves to `center`."""
     return points @ (np.eye(3) if turn is None else turn).T + np.asarray(center, float)
 
@@ -84,7 +85,7 @@ def grid(points: np.ndarray) -> Surface:
     return triangles(np.concatenate([upper.reshape(-1, 3, 3), lower.reshape(-1, 3, 3)]))
 
 
-def box(center: ArrayLike, size: ArrayLike, turn: np.ndarray | None = None) -> Surface:
+def box(center: ArrayLike, size: ArrayLike, turn: Turn = None) -> Surface:
     """A cuboid of full edge lengths `size` (3,), turned about its centre."""
     half = np.asarray(size, float) / 2
     faces = []
@@ -99,7 +100,7 @@ def box(center: ArrayLike, size: ArrayLike, turn: np.ndarray | None = None) -> S
     return triangles(placed(np.array(faces).reshape(-1, 3, 3), center, turn))
 
 
-def ellipsoid(center: ArrayLike, radii: ArrayLike, turn: np.ndarray | None = None) -> Surface:
+def ellipsoid(center: ArrayLike, radii: ArrayLike, turn: Turn = None) -> Surface:
     """An ellipsoid of semi-axes `radii` (3,)."""
     polar, around = np.meshgrid(np.linspace(0, np.pi, 13), np.linspace(0, 2 * np.pi, 21), indexing="ij")
     unit = np.stack([np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around), np.cos(polar)], axis=-1)
@@ -128,9 +129,7 @@ def tube(path: ArrayLike, radii: ArrayLike, *, flatten: float = 1.0, sides: int 
     return grid(sheet)
 
 
-def revolution(
-    profile: ArrayLike, center: ArrayLike = (0, 0, 0), turn: np.ndarray | None = None, sides: int = 24
-) -> Surface:
+def revolution(profile: ArrayLike, center: ArrayLike = (0, 0, 0), turn: Turn = None, sides: int = 24) -> Surface:
     """A profile (K, 2) of (radius, height) turned about the z axis."""
     profile = np.asarray(profile, float)
     angle = np.linspace(0, 2 * np.pi, sides + 1)[:, None]
@@ -139,14 +138,12 @@ def revolution(
     return grid(placed(sheet, center, turn))
 
 
-def disc(center: ArrayLike, radius: float, turn: np.ndarray | None = None, inner: float = 0.0) -> Surface:
+def disc(center: ArrayLike, radius: float, turn: Turn = None, inner: float = 0.0) -> Surface:
     """A flat ring in the xy plane (before `turn`), from radius `inner` to `radius`."""
     return revolution([(inner, 0.0), (radius, 0.0)], center, turn)
 
 
-def slab(
-    outline: ArrayLike, thickness: float, center: ArrayLike = (0, 0, 0), turn: np.ndarray | None = None
-) -> Surface:
+def slab(outline: ArrayLike, thickness: float, center: ArrayLike = (0, 0, 0), turn: Turn = None) -> Surface:
     """A plate in the xy plane (before `turn`), extruded along z by `thickness` about the plane.
 
     outline (K, 2): star-shaped as seen from its mean (waisted bodies and wings are); closed by itself.

@@ -99,8 +99,7 @@ def door(body: Body, rng: Rng) -> None:
     for side in (1, -1):
         body.add(s.box((0, side * (wide / 2 + 0.05), 0.02), (thick * 2.2, 0.1, tall + 0.04)), WHITE)
     body.add(s.box((0, 0, tall / 2 + 0.07), (thick * 2.2, wide + 0.2, 0.1)), WHITE)
-    glass, rows = rng.random() < 0.3, int(rng.integers(2, 4))
-    leaf = wide / leaves
+    glass, rows, leaf = rng.random() < 0.3, int(rng.integers(2, 4)), wide / leaves
     for k in range(leaves):
         middle = (k - (leaves - 1) / 2) * leaf
         for row in range(rows):
@@ -118,8 +117,7 @@ def bottle(body: Body, rng: Rng) -> None:
     glass = pick(rng, ((30, 90, 50), (95, 55, 25), (180, 215, 225), (40, 40, 45), (230, 235, 235)))
     radius, neck = rng.uniform(0.24, 0.42), rng.uniform(0.09, 0.14)
     shoulder, top = rng.uniform(0.95, 1.35), 2.0
-    slope = rng.uniform(0.15, 0.45)
-    belly = rng.uniform(0.95, 1.1)
+    slope, belly = rng.uniform(0.15, 0.45), rng.uniform(0.95, 1.1)
     profile = [(0, 0), (radius * 0.9, 0), (radius, 0.06), (radius * belly, shoulder * 0.5), (radius, shoulder)]
     profile += [(neck * 1.15, min(shoulder + slope, 1.75)), (neck, top - 0.12), (neck, top)]
     body.add(s.revolution(s.smooth(profile, 40)), glass)

@@ -21,9 +21,7 @@ def bend(
     return path
 
 
-def add_straight_reed(
-    body: Body, rng: Rng, color: Color, keys: Color, *, top: float, bottom: float, flare: float
-) -> None:
+def add_reed(body: Body, rng: Rng, color: Color, keys: Color, *, top: float, bottom: float, flare: float) -> None:
     """A straight tube of height 1.3 with bell below, beak above and keys facing +x."""
     profile = [(flare, 0), (bottom * 1.5, 0.07), (bottom, 0.18), (top, 1.3)]
     body.add(s.revolution(s.smooth(profile, 16)), color)
@@ -43,15 +41,14 @@ def saxophone(body: Body, rng: Rng) -> None:
     """Alto or tenor (curved, bell up and +x, crook to -x), one in ten a straight soprano; standing, keys +x."""
     brass = pick(rng, BRASSES)
     if rng.random() < 0.1:
-        add_straight_reed(body, rng, brass, brass, top=0.03, bottom=0.08, flare=0.14)
+        add_reed(body, rng, brass, brass, top=0.03, bottom=0.08, flare=0.14)
         return
     tall, gap = rng.uniform(1.2, 1.55), rng.uniform(0.3, 0.36)
-    low, bell = gap / 2, rng.uniform(0.62, 0.8)
+    low, bell, wide = gap / 2, rng.uniform(0.62, 0.8), rng.uniform(0.2, 0.26)
     down = np.column_stack([np.zeros(12), np.zeros(12), np.linspace(tall, low, 12)])
     bow = bend((gap / 2, 0, low), gap / 2, 180, 360, (0, 2))
     up = s.smooth([(gap, 0, low), (gap + 0.01, 0, bell * 0.6), (gap + 0.05, 0, bell)], 12)
     path = np.concatenate([down, bow[1:], up[1:]])
-    wide = rng.uniform(0.2, 0.26)
     narrow = np.linspace(0.038, 0.088, 12), np.linspace(0.088, 0.115, 12)[1:]
     flare = s.smooth([0.115, 0.125, 0.15, wide], 12)[1:]
     body.add(s.tube(path, np.concatenate([*narrow, flare]), sides=20, closed=False), brass)
@@ -67,10 +64,8 @@ def saxophone(body: Body, rng: Rng) -> None:
         body.add(s.disc((radius + 0.025, 0, z), size, s.FACING_X), pick(rng, [PEARL, brass]), 1.3)
     for side in (-1, 1):
         body.add(s.tube([(0.03, side * 0.1, low), (0.02, side * 0.06, tall - 0.08)], 0.008, sides=5), brass, 1.3)
-        z = low + 0.15
-        for height in (z, z + 0.18):
-            turn = s.rotation(roll=-90 * side)
-            body.add(s.disc((gap, side * 0.145, height), 0.07, turn), brass, 1.2)
+        for z in (low + 0.15, low + 0.15 + 0.18):
+            body.add(s.disc((gap, side * 0.145, z), 0.07, s.rotation(roll=-90 * side)), brass, 1.2)
         for z in rng.uniform(low + 0.1, tall - 0.2, 4):
             body.add(s.box((0, side * 0.095, z), (0.06, 0.02, 0.08)), pick(rng, [PEARL, brass]))
     body.add(s.tube([(0.07, 0, bell * 0.8), (gap - 0.1, 0, bell * 0.8)], 0.012, sides=6), brass)
@@ -80,11 +75,10 @@ def flute(body: Body, rng: Rng) -> None:
     """Concert flute (silver or gold) or a plain wooden one: along y, lip plate at +y, keys +z."""
     wooden = rng.random() < 0.25
     color = pick(rng, [(130, 76, 40), (180, 130, 76), (60, 36, 26)] if wooden else [SILVER, (214, 178, 90)])
-    half, radius = 1.0, rng.uniform(0.026, 0.036) * (1.3 if wooden else 1.0)
+    half, lip, radius = 1.0, 0.72, rng.uniform(0.026, 0.036) * (1.3 if wooden else 1.0)
     body.add(s.tube([(0, -half, 0), (0, half, 0)], radius, sides=16), color)
     for y in (-half, -0.66, 0.38, 0.44, half):
         body.add(s.tube([(0, y - 0.015, 0), (0, y + 0.015, 0)], radius * 1.25, sides=16), color)
-    lip = 0.72
     body.add(s.ellipsoid((0, lip, radius * 0.7), (0.055, 0.1, 0.03)), color)
     body.add(s.ellipsoid((0, lip, radius + 0.012), (0.012, 0.02, 0.008)), BLACK, 2.0)
     if wooden:
@@ -147,7 +141,7 @@ def clarinet(body: Body, rng: Rng) -> None:
     """Black or dark wooden straight tube, silver keys; standing, beak +z, bell below, keys +x."""
     keys = pick(rng, [SILVER, (206, 170, 80)])
     color = pick(rng, [BLACK, (40, 30, 28), (70, 40, 28)])
-    add_straight_reed(body, rng, color, keys, top=0.036, bottom=0.045, flare=0.1)
+    add_reed(body, rng, color, keys, top=0.036, bottom=0.045, flare=0.1)
     for z in (0.16, 0.7, 1.18):
         body.add(s.revolution([(0.055, z - 0.01), (0.055, z + 0.01)]), SILVER)
 

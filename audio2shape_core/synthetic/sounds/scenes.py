@@ -36,8 +36,7 @@ def airplane(total: np.ndarray, rng: Rng, seconds: float) -> None:
 
 def helicopter(total: np.ndarray, rng: Rng, seconds: float) -> None:
     """A rotor that beats the air 9 to 25 times a second, over the hiss of a turbine."""
-    rate = rng.uniform(9, 25)
-    sharpness = rng.uniform(2, 12)
+    rate, sharpness = rng.uniform(9, 25), rng.uniform(2, 12)
     beat = ((1 + np.cos(2 * np.pi * rate * s.times(seconds) * (1 + 0.003 * s.drift(rng, seconds, 1)))) / 2) ** sharpness
     chop = beat * (s.noise(rng, seconds, 30, rng.uniform(250, 1500)) + 0.4 * s.noise(rng, seconds, 200, 3000))
     tail = s.harmonics(np.full(s.num_samples(seconds), rate * rng.uniform(4, 6)), np.arange(1, 15) ** -1.0, rng)
@@ -131,8 +130,7 @@ def cat(total: np.ndarray, rng: Rng, seconds: float) -> None:
     """Meows: a voice that rises and falls while the mouth opens and shuts."""
     pitch = rng.uniform(350, 900)
     for start in s.event_times(rng, seconds, rng.uniform(1.0, 2.5)):
-        length = rng.uniform(0.4, 1.2)
-        peak = rng.uniform(0.2, 0.6)
+        length, peak = rng.uniform(0.4, 1.2), rng.uniform(0.2, 0.6)
         f = pitch * s.contour(length, (0, 0.8), (peak, rng.uniform(1.1, 1.5)), (1, rng.uniform(0.6, 0.9)))
         opening = s.contour(length, (0, 0), (peak, 1), (1, 0.1))
         meow = _call(rng, f, rng.uniform(0.02, 0.15), opening, [500, 2200, 3500], [1100, 1800, 3600])
@@ -246,8 +244,7 @@ def clock(total: np.ndarray, rng: Rng, seconds: float) -> None:
 
 def keyboard(total: np.ndarray, rng: Rng, seconds: float) -> None:
     """Typing: each key goes down with a knock and comes up with a lighter one, in bursts; no two keys sound alike."""
-    gap, low = rng.uniform(0.08, 0.3), rng.uniform(400, 1800)
-    decay = rng.uniform(0.015, 0.05)
+    gap, low, decay = rng.uniform(0.08, 0.3), rng.uniform(400, 1800), rng.uniform(0.015, 0.05)
     for start in s.event_times(rng, seconds, gap, 0.45):
         pitch, hit = low * rng.uniform(0.8, 1.25), rng.uniform(0.3, 1)
         s.place(total, hit * _click(rng, pitch, 3 * pitch, decay), start)
@@ -300,8 +297,7 @@ def bottle(total: np.ndarray, rng: Rng, seconds: float) -> None:
             air = s.noise(rng, length)
             s.place(total, (40 * s.resonate(air, f, 6) + 0.15 * air) * s.swell(length, 0.15, 0.2), start)
     else:
-        fill = np.linspace(rng.uniform(300, 500), rng.uniform(900, 2000), 20)
-        piece = seconds / 20
+        fill, piece = np.linspace(rng.uniform(300, 500), rng.uniform(900, 2000), 20), seconds / 20
         for i, f in enumerate(fill):
             for start in s.event_times(rng, piece, 0.02, 0.6):
                 bubble = s.modes(0.08, f * rng.uniform(0.8, 1.3, 2), np.full(2, 0.06), rng.uniform(0.2, 1, 2))
