@@ -60,8 +60,8 @@ def fingerprint(family: str) -> str:
     for folder in (ROOT / "msg", ROOT / "action", ROOT / "srv", *stand_ins(family)):
         compiled += sorted(p for p in folder.rglob("*") if p.is_file())
     linked = []
-    for folder in SHARED:
-        linked += sorted(p for p in (ROOT / folder).rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    for name in SHARED:
+        linked += sorted(p for p in (ROOT / name).rglob("*") if p.is_file() and "__pycache__" not in p.parts)
     sha = hashlib.sha256(f"{sys.version}{sys.prefix}{sourced_prefixes()}".encode())
     for path in compiled:
         sha.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
