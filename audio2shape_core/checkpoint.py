@@ -51,8 +51,8 @@ def save(
     for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous().clone()
         stored[name] = tensor.half() if tensor.is_floating_point() else tensor
-    told = json.dumps({"vocabulary": vocabulary.to_dict(), **info})
-    header = {"kind": kind, "config": json.dumps(config), "sha256": digest(stored), "info": told}
+    text = json.dumps({"vocabulary": vocabulary.to_dict(), **info})
+    header = {"kind": kind, "config": json.dumps(config), "sha256": digest(stored), "info": text}
     with replacing(path) as temporary:
         temporary.write_bytes(to_bytes(stored, metadata=header))  # save_file hides it from other users of the machine
 

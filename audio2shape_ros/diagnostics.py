@@ -44,9 +44,9 @@ class Diagnostics:
         array = DiagnosticArray()
         array.header.stamp = self._node.get_clock().now().to_msg()
         for task, report in {**self._tasks, "clock": self._clock}.items():
-            told = report()
-            pairs = [KeyValue(key=key, value=str(value)) for key, value in told.values.items()]
-            status = DiagnosticStatus(level=told.level, name=f"{name}: {task}", message=told.summary, hardware_id=name)
+            said = report()
+            pairs = [KeyValue(key=key, value=str(value)) for key, value in said.values.items()]
+            status = DiagnosticStatus(level=said.level, name=f"{name}: {task}", message=said.summary, hardware_id=name)
             status.values = pairs
             array.status.append(status)
         self._publisher.publish(array)
@@ -61,10 +61,10 @@ class Diagnostics:
         still_s = 1e-9 * (steady_ns - self._moved)
         if still_s < CLOCK_S:
             return Report(OK, "simulated time")
-        told = f"use_sim_time is true, but /clock stands still for {still_s:.0f} s: is the simulation paused?"
+        message = f"use_sim_time is true, but /clock stands still for {still_s:.0f} s: is the simulation paused?"
         if not now_ns:
-            told = (
+            message = (
                 "use_sim_time is true, but nobody publishes /clock: start the simulation or the bag, or set it to false"
             )
-        self._node.get_logger().warning(told, throttle_duration_sec=60.0)
-        return Report(WARN, told)
+        self._node.get_logger().warning(message, throttle_duration_sec=60.0)
+        return Report(WARN, message)

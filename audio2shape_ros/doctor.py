@@ -72,9 +72,9 @@ def check_machine(weights: str | None, device: str, load: bool) -> Iterator[Find
 
 def check_graph(node: Node) -> Iterator[Finding]:
     """What the nodes audio2shape say themselves, and what they meet; where none runs, what one would meet here."""
-    told: dict[str, DiagnosticStatus] = {}
+    statuses: dict[str, DiagnosticStatus] = {}
     node.create_subscription(
-        DiagnosticArray, "/diagnostics", lambda array: told.update({s.name: s for s in array.status}), 10
+        DiagnosticArray, "/diagnostics", lambda array: statuses.update({s.name: s for s in array.status}), 10
     )
     end = time.monotonic() + LISTEN_S
     while time.monotonic() < end:
@@ -87,7 +87,7 @@ def check_graph(node: Node) -> Iterator[Finding]:
     if not any(name.startswith(f"{here}/") for name in names):
         yield "note", "no node audio2shape runs here: ros2 launch audio2shape_ros generate.launch.py"
     for name in names:
-        running = [status for task, status in told.items() if task.startswith(f"{name.lstrip('/')}: ")]
+        running = [status for task, status in statuses.items() if task.startswith(f"{name.lstrip('/')}: ")]
         if not running:
             yield "MEND", f"{name} says nothing on /diagnostics: does it hang? start it again"
         for status in running:

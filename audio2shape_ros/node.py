@@ -122,8 +122,8 @@ class ShapeNode(LifecycleNode):
         if info is not None:
             if info.weights_sha256 == "random":
                 self.get_logger().warning("UNTRAINED WEIGHTS (allow_random_weights): the shapes mean nothing")
-            told = f"model on {info.device}, weights {info.weights_sha256[:12]}, process {self._model.pid}"
-            self.get_logger().info(told)
+            summary = f"model on {info.device}, weights {info.weights_sha256[:12]}, process {self._model.pid}"
+            self.get_logger().info(summary)
         return super().on_configure(state)
 
     @logged

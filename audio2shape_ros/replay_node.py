@@ -80,8 +80,8 @@ class ReplayNode(Node):
             from audio_common_msgs.msg import AudioInfo
 
             self._info = self.create_publisher(AudioInfo, "audio_info", LATCHED)
-            told = AudioInfo(channels=1, sample_rate=SAMPLE_RATE, sample_format="S16LE", coding_format="wave")
-            self._info.publish(told)
+            info = AudioInfo(channels=1, sample_rate=SAMPLE_RATE, sample_format="S16LE", coding_format="wave")
+            self._info.publish(info)
         self.create_timer(self._value("chunk_ms") / 1000, self._play)
 
     def _play(self) -> None:

@@ -48,7 +48,7 @@ class Soak:
         self._node, self._watched = node, watched
         self._publisher = node.create_publisher(AudioDataStamped, "/audio", QUEUE)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._listen, 10)
-        self._told: dict[str, dict[str, str]] = {}
+        self._latest: dict[str, dict[str, str]] = {}
         self._counted = threading.Event()
         times = np.arange(round(SOUND_S * RATE)) / RATE
         tone = 0.3 * np.sin(2 * np.pi * 440 * times) * np.exp(-times)
@@ -60,19 +60,19 @@ class Soak:
         for status in array.status:
             name, _, task = status.name.partition(": ")
             if name == self._watched:
-                self._told[task] = {pair.key: pair.value for pair in status.values}
+                self._latest[task] = {pair.key: pair.value for pair in status.values}
         self._counted.set()
 
-    def told(self, task: str, key: str) -> int:
+    def reported(self, task: str, key: str) -> int:
         """A number of the latest diagnostics."""
-        return int(self._told.get(task, {}).get(key) or 0)
+        return int(self._latest.get(task, {}).get(key) or 0)
 
     def tell(self, task: str, key: str) -> int:
         """A number of the next diagnostics."""
         self._counted.clear()
         if not self._counted.wait(START_S):
             raise TimeoutError("no diagnostics: the node is gone")
-        return self.told(task, key)
+        return self.reported(task, key)
 
     def wait_until_ready(self) -> None:
         end = time.monotonic() + START_S
@@ -103,8 +103,8 @@ class Soak:
                 self._speak(clock + Duration(seconds=number * CHUNK_S))
             sent = due
             if elapsed >= len(rows) * max(1.0, seconds / 40):
-                rows.append((elapsed, resident_mb(node_pid), resident_mb(self.told("model", "process"))))
-                unheard = sent - self.told("audio input", "messages") + before  # most of them still under way
+                rows.append((elapsed, resident_mb(node_pid), resident_mb(self.reported("model", "process"))))
+                unheard = sent - self.reported("audio input", "messages") + before  # most of them still under way
                 show("{:7.0f} s  node {:7.1f} MB  model {:7.1f} MB  {} not yet heard".format(*rows[-1], unheard))
             time.sleep(CHUNK_S / 4)
         time.sleep(2)

@@ -3,7 +3,7 @@
 
     python scripts/make_demo_image.py audio2shape_core/assets/guitar.png
 
-The shape's seed is one that training never drew, and the picture's camera is one that the demo is told about.
+The shape's seed is one that training never drew, and the picture's camera is one that the demo knows.
 """
 
 import sys

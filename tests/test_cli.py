@@ -226,9 +226,9 @@ def test_several_recordings_make_a_folder_and_a_bad_one_costs_only_itself(tmp_pa
     stem = Path(sound).stem
     assert sorted(path.name for path in out.iterdir()) == [f"{stem}-2.ply", f"{stem}.ply"]
     assert (out / f"{stem}.ply").read_bytes() == (out / f"{stem}-2.ply").read_bytes()
-    told = json.loads(result.read_text())
-    assert [Path(row["output"]).name for row in told["results"]] == [f"{stem}.ply", f"{stem}-2.ply"]
-    assert told["refused"] == 1
+    written = json.loads(result.read_text())
+    assert [Path(row["output"]).name for row in written["results"]] == [f"{stem}.ply", f"{stem}-2.ply"]
+    assert written["refused"] == 1
     assert "bad.wav" in capsys.readouterr().err
     assert "expected a folder" in refuse(capsys, "generate", sound, again, "--output", tmp_path / "one.ply")
 

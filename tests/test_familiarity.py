@@ -43,7 +43,7 @@ def test_a_signature_weighs_windows_and_forgets_their_scale():
     assert torch.allclose(signature(tokens, torch.tensor([[0.0], [1.0]])), signature(tokens[1:], torch.ones(1, 1)))
 
 
-@pytest.mark.parametrize("apart", [0.1, 0.5])  # overlapping, and told apart by any curve
+@pytest.mark.parametrize("apart", [0.1, 0.5])  # overlapping, and separable by any curve
 def test_even_odds_lie_between_known_and_unknown(apart):
     rng = np.random.default_rng(0)
     known, unknown = (torch.from_numpy(rng.normal(mean, 0.05, 400)) for mean in (0.5 + apart, 0.5))

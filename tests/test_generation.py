@@ -85,7 +85,7 @@ def test_the_vae_passes_means_and_pays_for_information():
     torch.manual_seed(0)
     bottleneck = models.build_autoencoder(SMALL, quantized=False).bottleneck
     assert bottleneck.capacity == pytest.approx(SMALL.num_codebooks * math.log(16))
-    prior = torch.zeros(3, 5, 16)  # mean 0, variance 1: nothing is told
+    prior = torch.zeros(3, 5, 16)  # mean 0, variance 1: nothing is known
     assert bottleneck(prior).loss.item() == pytest.approx(bottleneck.WEIGHT * bottleneck.capacity)
     encoded = torch.randn(3, 5, 16)
     mean, deviation = encoded[..., :8], (0.5 * encoded[..., 8:]).exp()

@@ -29,7 +29,7 @@ def test_of_a_box_the_faces_turned_to_the_camera_are_seen():
     outward = np.sign(points[np.arange(len(points)), face])
     facing = outward * VIEW.position[face] > half[face]
     right = seen_points(points, VIEW) == facing
-    assert right.mean() > 0.94  # within two spacings of an edge it cannot be told
+    assert right.mean() > 0.94  # within two spacings of an edge it cannot be decided
     to_edge = np.sort(half - np.abs(points), axis=1)[:, 1]  # the smallest is the distance to its own face: 0
     assert right[to_edge > 0.1].mean() > 0.975
 

@@ -78,7 +78,7 @@ class LogMelEncoder(AudioEncoder):
 
     def encode_mel(self, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Encode spectrograms (B, 1, M, F) that are already there: training caches and masks them."""
-        # A convolution cannot tell a rumble from a whistle of the same shape unless it is told where it stands.
+        # A convolution cannot tell a rumble from a whistle of the same shape unless it knows where it stands.
         height = torch.linspace(-1, 1, mel.shape[2], device=mel.device, dtype=mel.dtype)[:, None].expand_as(mel)
         placed = torch.cat([mel, height], dim=1)  # (B, 2, M, F)
         features = self.trunk(placed.contiguous(memory_format=torch.channels_last))  # (B, C, M', F')

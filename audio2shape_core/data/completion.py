@@ -1,7 +1,7 @@
 """What is made where a data set lacks it: sounds, shapes and renders of shapes. This is decided here and nowhere else.
 
 Training adds made items to every class, evaluation only to galleries that are too small. `Completion` decides how many,
-counts them, and can be told to make none.
+counts them, and can be forbidden to make any.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a confidence can be believed, and whether unknown sounds are told from known ones."""
+"""Whether a confidence can be believed, and whether unknown sounds are separated from known ones."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def subsample(clouds: Sequence[np.ndarray], num_points: int, seed: int = 0) -> l
 
 
 def pairwise_chamfer(a: Sequence[np.ndarray], b: Sequence[np.ndarray], *, squared: bool = True) -> np.ndarray:
-    """(A, B) Chamfer distances, squared as in PointFlow unless told otherwise. About 1 ms a pair of 512 points."""
+    """(A, B) Chamfer distances, squared by default, as in PointFlow. About 1 ms a pair of 512 points."""
     trees_a, trees_b = [cKDTree(cloud) for cloud in a], [cKDTree(cloud) for cloud in b]
     power = 2 if squared else 1
     result = np.empty((len(a), len(b)))
@@ -67,7 +67,7 @@ def nearest_reference_distance(sample_to_reference: np.ndarray) -> float:
 def one_nna(sample_to_sample: np.ndarray, sample_to_reference: np.ndarray, reference_to_reference: np.ndarray) -> float:
     """Leave-one-out accuracy of a nearest-neighbour classifier of "sample" against "reference".
 
-    The best value is 0.5, where the two sets cannot be told apart; 1 is the worst, 0 means copies of the references.
+    The best value is 0.5, where the two sets cannot be distinguished; 1 is the worst, 0 means copies of the references.
     Arguments: (S, S), (S, R), (R, R).
     """
     distances = np.block(

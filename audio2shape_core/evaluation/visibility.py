@@ -1,4 +1,4 @@
-"""Which points of a surface a camera sees, told from dense points alone.
+"""Which points of a surface a camera sees, judged by dense points alone.
 
 Every point stands for a small disc in the plane of its neighbours, wide enough for several to overlap everywhere. A
 point is hidden where the ray to it from the camera meets several discs clearly before the point; a disc that reaches
@@ -24,7 +24,7 @@ GRAZING = 1e-3  # a disc seen this much edge-on (cosine) is not met
 def seen_points(points: np.ndarray, camera: Camera) -> np.ndarray:
     """(N,) bool: which of the points (N, 3) of a surface, thousands, no other part hides. The frame does not count.
 
-    The two sides of a sheet thinner than two spacings cannot be told apart: both are then seen.
+    The two sides of a sheet thinner than two spacings cannot be distinguished: both are then seen.
     """
     points = np.asarray(points, np.float64)
     unit = float(np.median(spacing(points)))

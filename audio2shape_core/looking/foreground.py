@@ -84,7 +84,7 @@ def _from_plain_background(image: np.ndarray) -> tuple[np.ndarray, float] | None
     plain = (_border(distance) < PLAIN_DISTANCE).mean()
     if plain < PLAIN_SHARE:
         return None
-    # noise of the backdrop sets the bar; an object of the backdrop's own colour cannot be told from it
+    # noise of the backdrop sets the bar; an object of the backdrop's own colour looks the same
     bar = max(3.0, 3 * np.percentile(_border(distance), 75))
     found = distance > bar
     # holes are parts of the object that resemble the backdrop only where they are small (highlights)

@@ -1,4 +1,4 @@
-"""How far a stage is: its steps, its time, and who is told."""
+"""How far a stage is: its steps, its time, and who hears of it."""
 
 from __future__ import annotations
 

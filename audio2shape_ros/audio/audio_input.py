@@ -159,8 +159,8 @@ class AudioInput:
     def _on_info(self, message: Any) -> None:
         with self._lock:
             try:
-                told = self._decoder.learn(message)
-                self._node.get_logger().debug(f"audio_info: {told}")
+                learned = self._decoder.learn(message)
+                self._node.get_logger().debug(f"audio_info: {learned}")
             except InputError as error:
                 self._complain(str(error))
 
@@ -224,8 +224,8 @@ class AudioInput:
             mend = f"set audio.sample_rate and audio.channels, or mend audio_info{lost}"
             return Report(WARN, f"{seen}: {mend}", values)
         if now - s.last_gap < QUIET_S:
-            told = "sound was lost between two messages: is the machine or the network too busy?"
-            return Report(WARN, told, values)
+            summary = "sound was lost between two messages: is the machine or the network too busy?"
+            return Report(WARN, summary, values)
         if now - s.last_sound > QUIET_S:
             return Report(WARN, "digital silence: is the microphone muted?", values)
         if now - s.last_clip < QUIET_S:

@@ -68,11 +68,11 @@ class Decoder:
         """
         if kind == "audio_stamped":
             number, data = message.audio.info.format, message.audio.audio_data
-            wanted = PORTAUDIO.get(number, ("", 1.0))[0]
+            declared = PORTAUDIO.get(number, ("", 1.0))[0]
             filled = [name for name, _ in PORTAUDIO.values() if len(getattr(data, name))]
-            if wanted and filled not in ([], [wanted]):
+            if declared and filled not in ([], [declared]):
                 raise InputError(
-                    f"PortAudio format {number} with {', '.join(filled)}: expected samples in {wanted} only"
+                    f"PortAudio format {number} with {', '.join(filled)}: expected samples in {declared} only"
                 )
             frames, rate = decode_portaudio(message.audio)
             self.format = f"PortAudio {number} x {frames.shape[1]} at {rate} Hz"
@@ -113,12 +113,12 @@ class Decoder:
         if self._refused_info:  # read as something else, it would be noise
             raise InputError(self._refused_info)
         s, stream = self._settings, self._stream
-        told = self._info or PcmFormat(s["audio.sample_rate"], s["audio.channels"], s["audio.sample_format"])
-        if not isinstance(stream, PcmStream) or stream.format != told:
-            stream = self._stream = PcmStream(told, stream.rest if isinstance(stream, PcmStream) else b"")
-        self.format = str(told)
-        return self._sound(stream.feed(data), told.sample_rate, start)
+        declared = self._info or PcmFormat(s["audio.sample_rate"], s["audio.channels"], s["audio.sample_format"])
+        if not isinstance(stream, PcmStream) or stream.format != declared:
+            stream = self._stream = PcmStream(declared, stream.rest if isinstance(stream, PcmStream) else b"")
+        self.format = str(declared)
+        return self._sound(stream.feed(data), declared.sample_rate, start)
 
-    def _sound(self, frames: np.ndarray, rate: int, start: float | None, **told: bool) -> Sound | None:
+    def _sound(self, frames: np.ndarray, rate: int, start: float | None, **marks: bool) -> Sound | None:
         mono = mix_down(frames, self._settings["audio.channel"])
-        return Sound(mono, rate, start, **told) if len(mono) else None
+        return Sound(mono, rate, start, **marks) if len(mono) else None

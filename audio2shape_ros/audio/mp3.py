@@ -1,4 +1,4 @@
-"""MP3 that arrives in pieces, decoded as it comes: what ros-drivers' audio_capture sends unless told otherwise."""
+"""MP3 that arrives in pieces, decoded as it comes: what ros-drivers' audio_capture sends by default."""
 
 from __future__ import annotations
 

@@ -237,9 +237,9 @@ class CameraInput:
         if s.stamps:
             return Report(WARN, s.stamps, values)
         if s.info_frame_id not in ("", s.frame_id):
-            told = f"the image is in frame {s.frame_id}, its camera_info in {s.info_frame_id}: expected one frame"
-            return Report(WARN, told, values)
+            summary = f"the image is in frame {s.frame_id}, its camera_info in {s.info_frame_id}: expected one frame"
+            return Report(WARN, summary, values)
         if "optical" not in s.frame_id:
-            told = f"frame {s.frame_id!r} is not named *_optical: expected z forward, x right, y down"
-            return Report(WARN, told, values)
+            summary = f"frame {s.frame_id!r} is not named *_optical: expected z forward, x right, y down"
+            return Report(WARN, summary, values)
         return Report(OK, "seeing", values)

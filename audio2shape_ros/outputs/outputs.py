@@ -131,8 +131,8 @@ class Outputs:
                 try:
                     self._publish(name, convert(*self._splats))
                 except Exception as error:  # its messages are not those known here
-                    told = f"no splats on ~/{name}: {type(error).__name__}: {error}"
-                    self._node.get_logger().error(told, throttle_duration_sec=10.0)
+                    failure = f"no splats on ~/{name}: {type(error).__name__}: {error}"
+                    self._node.get_logger().error(failure, throttle_duration_sec=10.0)
 
     def clear(self, camera_frame: str) -> None:
         """An empty cloud, no markers: what RViz and late joiners show from now on."""

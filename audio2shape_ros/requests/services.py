@@ -60,8 +60,8 @@ class Services:
                 maker = self._maker()
                 message = maker.submit(maker.job(Ask())).result()
             assert message is not None  # as for nobody who waits
-            told = verdict(message, message.confidence >= self._settings["trigger.min_confidence"])
-            response.success, response.message = True, f"{told} in {message.stage_ms[-1]:.0f} ms"
+            answer = verdict(message, message.confidence >= self._settings["trigger.min_confidence"])
+            response.success, response.message = True, f"{answer} in {message.stage_ms[-1]:.0f} ms"
         except BaseException as error:
             response.message = code_of(error)[1]
         return response

@@ -134,10 +134,10 @@ def load_unless_marked(options: ModelOptions) -> FakeModel:
 
 def load_slowly(options: ModelOptions) -> FakeModel:
     """Tells its process id in the file weights_dir, and is loaded when there is one of the same name with .go."""
-    told = Path(options.weights_dir)
-    told.with_suffix(".part").write_text(str(os.getpid()))
-    told.with_suffix(".part").rename(told)
-    while not told.with_suffix(".go").exists():
+    signal_file = Path(options.weights_dir)
+    signal_file.with_suffix(".part").write_text(str(os.getpid()))
+    signal_file.with_suffix(".part").rename(signal_file)
+    while not signal_file.with_suffix(".go").exists():
         time.sleep(0.01)
     return FakeModel()
 

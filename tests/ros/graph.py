@@ -70,8 +70,8 @@ def values(status: DiagnosticStatus) -> dict[str, str]:
 
 def model_pid(client, node: str = NODE) -> int:
     """The model's process, once it runs."""
-    told = client.wait_for(lambda: values(diagnostics(client, node)["model"]).get("process"), "the model's process")
-    return int(told)
+    pid = client.wait_for(lambda: values(diagnostics(client, node)["model"]).get("process"), "the model's process")
+    return int(pid)
 
 
 def gone(pid: int, seconds: float = 10.0) -> bool:

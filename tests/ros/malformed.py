@@ -40,5 +40,5 @@ class Complaints:
         self._arrays = client.collect(DiagnosticArray, "/diagnostics", 10)
 
     def __call__(self) -> list[str]:
-        told = [status for array in self._arrays for status in array.status if status.name == self._name]
-        return [s.message for s in told if s.level != DiagnosticStatus.OK and "expected" in s.message]
+        own = [status for array in self._arrays for status in array.status if status.name == self._name]
+        return [s.message for s in own if s.level != DiagnosticStatus.OK and "expected" in s.message]

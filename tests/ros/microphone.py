@@ -33,8 +33,8 @@ class Microphone:
         self._due_ns = self._now_ns()  # when the next chunk begins to sound
         self._publisher = self._node.create_publisher(AudioDataStamped, self._topic, 200)
         self.info = self._node.create_publisher(AudioInfo, f"{self._topic}_info", LATCHED)
-        told = AudioInfo(channels=self._channels, sample_rate=self._rate, sample_format="S16LE", coding_format="wave")
-        self.info.publish(told)
+        info = AudioInfo(channels=self._channels, sample_rate=self._rate, sample_format="S16LE", coding_format="wave")
+        self.info.publish(info)
         self._timer = self._node.create_timer(self.CHUNK_S, self._speak)
 
     def _now_ns(self) -> int:

@@ -24,10 +24,10 @@ def test_audio_stamped_becomes_a_shape(start, client, process, tmp_path):
     client.wait_for(lambda: hearing(client), "sound")
     client.wait_for(lambda: generate(client).success, "a shape")
     client.wait_for(lambda: shapes, "its message")
-    told = values(diagnostics(client)["audio input"])
-    assert (told["type"], told["reliability"]) == ("AudioStamped", "best effort")
-    assert told["format"] == f"PortAudio 8 x 1 at {RATE} Hz"
-    assert (told["stamps"], told["gaps"]) == ("header", "0")
+    heard = values(diagnostics(client)["audio input"])
+    assert (heard["type"], heard["reliability"]) == ("AudioStamped", "best effort")
+    assert heard["format"] == f"PortAudio 8 x 1 at {RATE} Hz"
+    assert (heard["stamps"], heard["gaps"]) == ("header", "0")
     player.stop()
 
 

@@ -40,16 +40,16 @@ def result(client, handle):
 
 
 def test_feedback_tells_every_step(client, action):
-    told = []
-    handle = send(client, action, lambda m: told.append(m.feedback), steps=5, seed=3)
+    feedback = []
+    handle = send(client, action, lambda m: feedback.append(m.feedback), steps=5, seed=3)
     answer = result(client, handle)
     assert answer.status == GoalStatus.STATUS_SUCCEEDED
     assert answer.result.code == GenerateShape.Result.SUCCESS, answer.result.message
     assert answer.result.shape.seed == 3
-    client.wait_for(lambda: any(f.stage == f.STAGE_DECODE for f in told), "feedback", 5)
-    diffusing = [f.step for f in told if f.stage == f.STAGE_DIFFUSION]
+    client.wait_for(lambda: any(f.stage == f.STAGE_DECODE for f in feedback), "feedback", 5)
+    diffusing = [f.step for f in feedback if f.stage == f.STAGE_DIFFUSION]
     assert diffusing == [1, 2, 3, 4, 5]
-    assert told[-1].elapsed_s > 0
+    assert feedback[-1].elapsed_s > 0
 
 
 def test_same_seed_same_cloud(client, action, tmp_path):

@@ -158,11 +158,11 @@ def test_calibration_that_was_latched_before_the_node_began_is_received(client, 
     info = client.node.create_publisher(CameraInfo, "/early/camera_info", LATCHED)
     info.publish(CameraInfo(width=128, height=96, k=Camera.K))
     start(remaps={"__ns": "/early"})
-    told = client.wait_for(
+    waited_for = client.wait_for(
         lambda: values(diagnostics(client, "/early/audio2shape")["camera"]).get("calibrated"), "the camera's report"
     )
     client.wait_for(
-        lambda: values(diagnostics(client, "/early/audio2shape")["camera"]).get("calibrated") == "True", told, 20
+        lambda: values(diagnostics(client, "/early/audio2shape")["camera"]).get("calibrated") == "True", waited_for, 20
     )
 
 
@@ -225,10 +225,10 @@ def test_a_model_that_stands_still_is_said_and_ended(client, process, microphone
     """Also where nobody sets a deadline."""
     pid = model_pid(client)
     os.kill(pid, signal.SIGSTOP)
-    told = client.wait_for(
+    status = client.wait_for(
         lambda: (found := diagnostics(client)["model"]).level == DiagnosticStatus.ERROR and found, "a word", 5
     )
-    assert "does not answer" in told.message
+    assert "does not answer" in status.message
     response = generate(client)
     assert not response.success
     assert "was ended" in response.message
@@ -241,9 +241,9 @@ def test_without_clock_the_node_keeps_house_and_says_so(client, start):
     start(parameters={"use_sim_time": True}, remaps={"__ns": "/timeless"})
     speaker = Speaker(client, "/timeless/audio", AudioDataStamped, lambda now, n: now)
     client.wait_for(lambda: hearing(client, node), "sound")
-    told = client.wait_for(
+    status = client.wait_for(
         lambda: (found := diagnostics(client, node)["clock"]).level == DiagnosticStatus.WARN and found, "a word", 20
     )
-    assert "nobody publishes /clock" in told.message
+    assert "nobody publishes /clock" in status.message
     assert generate(client, node).success
     speaker.stop()

@@ -41,9 +41,9 @@ def test_a_killed_model_costs_one_shape_and_is_reported(client, process, ask):
     assert "SIGKILL" in answer.message
     assert ask(seed=1).code == GenerateShape.Result.SUCCESS
     assert process.alive()
-    told = values(diagnostics(client)["model"])
-    assert int(told["restarts"]) >= 1
-    assert int(told["process"]) != before
+    status = values(diagnostics(client)["model"])
+    assert int(status["restarts"]) >= 1
+    assert int(status["process"]) != before
 
 
 def test_a_model_killed_while_idle_is_started_again(client, process, ask):
@@ -119,7 +119,7 @@ def test_a_microphone_without_stamps_may_pause_too(client, start):
     client.wait_for(lambda: not values(audio())["samples/s"], "a new count", 10)
     client.wait_for(lambda: values(audio())["samples/s"], "the rate", 20)
     client.node.destroy_timer(timer)
-    assert not [told for told in complaints() if "arrive a second" in told]
+    assert not [line for line in complaints() if "arrive a second" in line]
 
 
 def test_lost_muted_and_mislabelled_sound_is_noticed(client, process, microphone):
@@ -142,17 +142,17 @@ def test_lost_muted_and_mislabelled_sound_is_noticed(client, process, microphone
 
 
 def test_lost_messages_and_clipping_are_noticed(client, process, microphone):
-    def told():
+    def status():
         return diagnostics(client)["audio input"]
 
     client.wait_for(lambda: hearing(client), "sound", 30)
-    before = int(values(told())["gaps"])
+    before = int(values(status())["gaps"])
     microphone.lose(2 * Microphone.CHUNK_S)
-    client.wait_for(lambda: "sound was lost" in told().message, "two messages missing", 10)
-    assert int(values(told())["gaps"]) == before + 1
+    client.wait_for(lambda: "sound was lost" in status().message, "two messages missing", 10)
+    assert int(values(status())["gaps"]) == before + 1
     client.wait_for(lambda: hearing(client), "sound again", 30)
     microphone.amplify(40.0)
-    client.wait_for(lambda: "clips" in told().message, "the clipping", 10)
+    client.wait_for(lambda: "clips" in status().message, "the clipping", 10)
     microphone.amplify(1.0)
     client.wait_for(lambda: hearing(client), "sound as before", 30)
 
@@ -268,8 +268,8 @@ def test_a_coding_nobody_knows_is_refused_with_a_remedy(client, start):
 
     def refused():
         data.publish(AudioData(data=pcm16(tone(0.02))))
-        told = diagnostics(client, "/opus/audio2shape")["audio input"]
-        return told.level == DiagnosticStatus.ERROR and "opus" in told.message and "format:=wave" in told.message
+        status = diagnostics(client, "/opus/audio2shape")["audio input"]
+        return status.level == DiagnosticStatus.ERROR and "opus" in status.message and "format:=wave" in status.message
 
     client.wait_for(refused, "the remedy in diagnostics")
     response = generate(client, "/opus/audio2shape")

@@ -93,8 +93,8 @@ def test_malformed_messages_do_not_end_the_node(client, process, microphone):
         message = AudioDataStamped()
         message.audio.data = data
         audio.publish(message)
-    for told in (AudioInfo(), AudioInfo(channels=1, sample_rate=4_000_000_000, sample_format="X")):
-        microphone.info.publish(told)
+    for info in (AudioInfo(), AudioInfo(channels=1, sample_rate=4_000_000_000, sample_format="X")):
+        microphone.info.publish(info)
     microphone.info.publish(AudioInfo(channels=1, sample_rate=RATE, sample_format="S16LE", coding_format="wave"))
     time.sleep(1.0)
     response = generate(client)

@@ -85,7 +85,7 @@ def test_unusable_weights_fail_to_configure_and_say_how_to_mend_it(start, client
         "truncated": ({"alignment": whole["alignment"][:-1000]}, "is damaged"),
         "of a wrong hash": ({**whole, "denoiser": bytes(damaged)}, "does not match its own sha256"),
     }
-    for case, (files, told) in cases.items():
+    for case, (files, expected) in cases.items():
         folder = tmp_path / case.replace(" ", "-")
         folder.mkdir()
         for name, data in files.items():
@@ -95,7 +95,7 @@ def test_unusable_weights_fail_to_configure_and_say_how_to_mend_it(start, client
         assert client.state() == "unconfigured"
         reason = diagnostics(client)["model"].message
         assert str(folder) in reason
-        assert told in reason
+        assert expected in reason
         assert reason in process.said()
         assert "retrain it" in reason or "audio2shape train align" in reason  # the mend
     process.stop()

@@ -1,4 +1,4 @@
-"""Lost messages told from late ones, against streams whose losses are known."""
+"""Lost messages distinguished from late ones, against streams whose losses are known."""
 
 import numpy as np
 import pytest

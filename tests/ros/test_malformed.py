@@ -169,8 +169,8 @@ def test_sound_without_headers_does_not_either_and_another_type_may_follow(clien
     publisher = client.node.create_publisher(AudioData, "/bare/audio", 10)
     client.wait_for(publisher.get_subscription_count, "the node to listen")
     bombard(client, publisher, bare)
-    told = values(diagnostics(client, node)["audio input"])
-    assert (told["type"], told["stamps"]) == ("AudioData", "receive")
+    health = values(diagnostics(client, node)["audio input"])
+    assert (health["type"], health["stamps"]) == ("AudioData", "receive")
     assert process.alive()
     client.node.destroy_publisher(publisher)
     soundfile.write(tmp_path / "tone.wav", tone(3.0), RATE)
@@ -186,13 +186,13 @@ def test_a_picture_that_cannot_be_used_is_named_in_diagnostics(client, process, 
     publisher = client.node.create_publisher(Image, "/image", 10)
     client.wait_for(publisher.get_subscription_count, "the camera input")
 
-    def told() -> bool:
+    def reported() -> bool:
         stamp = client.node.get_clock().now().to_msg()
         publisher.publish(Image(header=Header(stamp=stamp), height=2, width=2, step=6, encoding="pink", data=bytes(12)))
         generate(client)
         return "'pink'" in diagnostics(client)["camera"].message
 
-    client.wait_for(told, "the encoding in diagnostics")
+    client.wait_for(reported, "the encoding in diagnostics")
     client.node.destroy_publisher(publisher)
 
 
@@ -202,10 +202,10 @@ def test_pictures_of_no_time_do_not_stop_the_shapes(client, process, microphone)
     header = Header(frame_id="camera_optical_frame")
     header.stamp.sec = -1
 
-    def told() -> bool:
+    def reported() -> bool:
         publisher.publish(Image(header=header, height=2, width=2, step=6, encoding="rgb8", data=bytes(12)))
         return "stamp of -1 s" in diagnostics(client)["camera"].message
 
-    client.wait_for(told, "a word about it")
+    client.wait_for(reported, "a word about it")
     assert generate(client).success
     client.node.destroy_publisher(publisher)

@@ -66,19 +66,19 @@ def test_a_shape_comes_back_and_one_seed_gives_one_shape(shared):
     assert list(outcomes[0].timings_ms)[-1] == "total"
 
 
-def test_every_step_is_told_if_wanted(shared):
-    told = []
-    make(shared, progress=lambda *step: told.append(step), steps=3)
-    assert told[0] == ("decode", 1, 1)
-    assert [t for t in told if t[0] == "diffuse"] == [("diffuse", n, 3) for n in (1, 2, 3)]
+def test_every_step_is_reported_if_wanted(shared):
+    steps_seen = []
+    make(shared, progress=lambda *step: steps_seen.append(step), steps=3)
+    assert steps_seen[0] == ("decode", 1, 1)
+    assert [t for t in steps_seen if t[0] == "diffuse"] == [("diffuse", n, 3) for n in (1, 2, 3)]
 
 
-def test_previews_are_told_if_wanted(shared):
+def test_previews_are_reported_if_wanted(shared):
     def previews(**fields) -> list[float]:
         """How much of the finished extent each of them has."""
-        told = []
-        outcome = shared.make(request(steps=6, **fields), threading.Event(), on_preview=told.append)
-        return [round(float(np.ptp(shape.points) / np.ptp(outcome.shape.points)), 2) for shape in told]
+        steps_seen = []
+        outcome = shared.make(request(steps=6, **fields), threading.Event(), on_preview=steps_seen.append)
+        return [round(float(np.ptp(shape.points) / np.ptp(outcome.shape.points)), 2) for shape in steps_seen]
 
     assert previews(send_preview=True, preview_steps=2) == [0.33, 0.67]  # after the last step comes the shape itself
     assert previews(send_preview=True, preview_steps=4, frame=FRAME, refine_steps=2) == [0.67, 1.0]
@@ -96,16 +96,16 @@ def test_a_follower_that_fails_does_not_confuse_the_next_request(shared):
 
 @pytest.mark.parametrize("stage", ["decode", "encode", "diffuse", "decode_shape", "pose", "refine"])
 def test_cancel_reaches_the_next_step(shared, stage):
-    cancelled, told = threading.Event(), []
+    cancelled, steps_seen = threading.Event(), []
 
     def progress(*step):
-        told.append(step)
+        steps_seen.append(step)
         if step[0] == stage:
             cancelled.set()
 
     with pytest.raises(Cancelled):
         make(shared, 0, progress, cancelled, steps=400, frame=FRAME, refine_steps=400)
-    after = len(told) - 1 - next(i for i, step in enumerate(told) if step[0] == stage)
+    after = len(steps_seen) - 1 - next(i for i, step in enumerate(steps_seen) if step[0] == stage)
     assert after < 20  # steps while the word was under way; all 400 would have come otherwise
     assert make(shared, 9).seed == 9
 
@@ -204,7 +204,7 @@ def test_weights_that_cannot_be_loaded_give_the_reason():
 
 
 @pytest.mark.parametrize(
-    ("load", "told"),
+    ("load", "reason"),
     [
         (fakes.load_without_libraries, "No module named 'soundfile'.*pip install"),
         (fakes.load_without_system_libraries, "libGL.so.1.*apt install libgl1"),
@@ -212,9 +212,9 @@ def test_weights_that_cannot_be_loaded_give_the_reason():
         (fakes.load_from_a_broken_disk, "^the model cannot be loaded: OSError: .*Input/output error$"),
     ],
 )
-def test_what_cannot_be_loaded_is_named_with_its_remedy(load, told):
+def test_what_cannot_be_loaded_is_named_with_its_remedy(load, reason):
     bare = ModelHandle(load, options(), print)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reason):
         bare.start()
     bare.stop()
 
@@ -263,5 +263,5 @@ t.make(handle, fakes.DEAF)
 
 def test_nothing_on_this_side_loads_torch():
     code = "import sys, audio2shape_ros.model.handle, audio2shape_ros.model.server; print('torch' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "False"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "False"

@@ -56,7 +56,7 @@ def run_node(tmp_path: Path, text: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ('audio.window_s: "long"', "audio.window_s: 'long', expected a number"),
         ("audio.window_s: 99.0", "audio.window_s: 99.0, expected 0.5 to 10.0"),
@@ -68,10 +68,10 @@ def run_node(tmp_path: Path, text: str) -> subprocess.CompletedProcess:
         ('export_dir: ""', "export_dir is empty, expected text"),
     ],
 )
-def test_a_parameter_that_cannot_be_used_ends_the_node_with_one_line(tmp_path, given, told):
+def test_a_parameter_that_cannot_be_used_ends_the_node_with_one_line(tmp_path, given, message):
     ended = run_node(tmp_path, f"/**:\n  ros__parameters:\n    {given}\n")
     assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1] == f"audio2shape: {told} (given in {tmp_path}/given.yaml)"
+    assert ended.stderr.splitlines()[-1] == f"audio2shape: {message} (given in {tmp_path}/given.yaml)"
     assert "Traceback" not in ended.stderr
 
 

@@ -108,7 +108,7 @@ def ellipsoid(center: ArrayLike, radii: ArrayLike, turn: Turn = None) -> Surface
 
 
 def tube(path: ArrayLike, radii: ArrayLike, *, flatten: float = 1.0, sides: int = 12, closed: bool = True) -> Surface:
-    """A tube along a polyline (K, 3) with a radius at each of its points (scalar or (K,)); ends closed unless told.
+    """A tube along a polyline (K, 3) with a radius at each of its points (scalar or (K,)); ends closed by default.
 
     `flatten` scales the second cross axis: below 1 the tube is a blade.
     """
