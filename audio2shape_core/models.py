@@ -10,11 +10,16 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from audio2shape_core import checkpoint
-from audio2shape_core.alignment.audio_encoder import AudioEncoder, LogMel, LogMelEncoder
 from audio2shape_core.alignment.clip_encoder import build_clip
+from audio2shape_core.alignment.encoders import (
+    AudioEncoder,
+    ImageEncoder,
+    LogMel,
+    LogMelEncoder,
+    PointNetEncoder,
+    SmallImageEncoder,
+)
 from audio2shape_core.alignment.familiarity import Familiarity
-from audio2shape_core.alignment.image_encoder import ImageEncoder, SmallImageEncoder
-from audio2shape_core.alignment.point_encoder import PointNetEncoder
 from audio2shape_core.alignment.pretrained import CLIP, WAV2CLIP, find
 from audio2shape_core.alignment.tri_encoder import TriEncoder
 from audio2shape_core.alignment.wav2clip_encoder import build_wav2clip

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from audio2shape_core import models
-from audio2shape_core.alignment.audio_encoder import LogMel, mel_filterbank
+from audio2shape_core.alignment.encoders import LogMel, mel_filterbank
 from audio2shape_core.presets import PRESETS
 from audio2shape_core.vocabulary import Vocabulary
 

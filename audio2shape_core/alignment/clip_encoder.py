@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2shape_core.alignment.image_encoder import ImageEncoder
+from audio2shape_core.alignment.encoders import ImageEncoder
 from audio2shape_core.alignment.pretrained import Frozen, fill, in_short
 from audio2shape_core.errors import InputError
 

@@ -9,10 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2shape_core.alignment.audio_encoder import AudioEncoder
+from audio2shape_core.alignment.encoders import AudioEncoder, ImageEncoder, PointEncoder
 from audio2shape_core.alignment.familiarity import Familiarity, signature
-from audio2shape_core.alignment.image_encoder import ImageEncoder
-from audio2shape_core.alignment.point_encoder import PointEncoder
 from audio2shape_core.vocabulary import Vocabulary
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2shape_core.alignment.audio_encoder import AudioEncoder
+from audio2shape_core.alignment.encoders import AudioEncoder
 from audio2shape_core.alignment.pretrained import Frozen, fill, in_short
 from audio2shape_core.errors import InputError
 

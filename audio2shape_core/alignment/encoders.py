@@ -1,6 +1,6 @@
-"""Audio encoder: log-mel spectrogram, residual CNN, tokens along time, one embedding.
+"""Our encoders of sound, images and point clouds (paper III-A), small enough for a robot, and what any encoder must do.
 
-Letters: B batch, S samples, M mel bands, F frames, T tokens, C channels, D embedding.
+Letters: B batch, S samples, M mel bands, F frames, T tokens, H height, W width, N points, C channels, D embedding.
 """
 
 import math
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2shape_core.layers import residual_trunk
+from audio2shape_core.layers import PointFeatures, residual_trunk
 
 
 class AudioEncoder(nn.Module):
@@ -86,3 +86,45 @@ class LogMelEncoder(AudioEncoder):
         tokens = self.to_token(functional.adaptive_avg_pool1d(bands, self.num_tokens).mT)  # (B, T, C)
         pooled = torch.cat([tokens.mean(1), tokens.amax(1)], dim=-1)
         return functional.normalize(self.project(pooled), dim=-1), tokens
+
+
+class ImageEncoder(nn.Module):
+    """Anything that turns RGB images (B, 3, H, W) in [0, 1] into unit embeddings (B, D)."""
+
+    forward: Callable[[Tensor], Tensor]
+
+
+class SmallImageEncoder(ImageEncoder):
+    """Residual CNN, mean and max pooling, one linear map."""
+
+    def __init__(self, *, widths: tuple[int, ...], embed_dim: int) -> None:
+        super().__init__()
+        self.trunk = residual_trunk(3, widths)
+        self.project = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * widths[-1], embed_dim))
+
+    def forward(self, images: Tensor) -> Tensor:  # (B, 3, H, W) -> (B, D)
+        features = self.trunk((images * 4 - 2).contiguous(memory_format=torch.channels_last))
+        pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=-1)
+        return functional.normalize(self.project(pooled), dim=-1)
+
+
+class PointEncoder(nn.Module):
+    """Anything that turns point clouds (B, N, 3) in the unit sphere into unit embeddings (B, D)."""
+
+    forward: Callable[[Tensor], Tensor]
+
+
+class PointNetEncoder(PointEncoder):
+    """Residual PointNet, pooled twice, to one unit embedding a cloud."""
+
+    def __init__(self, *, features: PointFeatures, width: int, embed_dim: int) -> None:
+        super().__init__()
+        self.features = features
+        self.project = nn.Sequential(
+            nn.LayerNorm(2 * width), nn.Linear(2 * width, embed_dim), nn.GELU(), nn.Linear(embed_dim, embed_dim)
+        )
+
+    def forward(self, points: Tensor) -> Tensor:  # (B, N, 3) -> (B, D)
+        features = self.features(points)
+        pooled = torch.cat([features.amax(1), features.mean(1)], dim=-1)
+        return functional.normalize(self.project(pooled), dim=-1)
