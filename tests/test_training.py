@@ -201,8 +201,9 @@ def test_a_picture_of_a_shape_shows_it_in_its_colours_before_a_background():
 def test_pictures_are_drawn_from_photographs_and_renders():
     rng = np.random.default_rng(0)
     photos = {"bell": np.full((20, 40, 40, 3), 255, np.uint8)}
-    clear = lambda indices: [{"picture": 0}] * len(indices)  # noqa: E731
-    renders = {label: Rows(3, [("picture", np.uint8, (40, 40, 4))], clear) for label in ("bell", "harp")}
+    renders = RowsByClass.of(
+        {"bell": 3, "harp": 3}, [("picture", np.uint8, (40, 40, 4))], lambda _, indices: [{"picture": 0}] * len(indices)
+    )
     bank = image_bank.ImageBank(photos, renders, 32)
     assert bank.labels == ["bell", "harp"]
     for label in bank.labels:

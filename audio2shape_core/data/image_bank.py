@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,7 +10,7 @@ import numpy as np
 
 from audio2shape_core.data.completion import Completion
 from audio2shape_core.data.manifest import Item
-from audio2shape_core.data.rows import Row, Rows
+from audio2shape_core.data.rows import Fields, Row, RowsByClass
 from audio2shape_core.data.shape_bank import ShapeBank
 from audio2shape_core.synthetic.renders import photograph
 
@@ -20,12 +19,12 @@ ENOUGH_PHOTOS = 20  # a class with fewer shows them less often, so that the enco
 
 
 class ImageBank:
-    """label -> photographs (M, S, S, 3) uint8 RGB, and label -> renders, rows with a `picture` (S, S, 4) whose last
+    """label -> photographs (M, S, S, 3) uint8 RGB, and tables of renders: rows with a `picture` (S, S, 4) whose last
     channel is the coverage."""
 
-    def __init__(self, photos: dict[str, np.ndarray], renders: dict[str, Rows], size: int) -> None:
-        self.photos, self.renders, self.size = photos, renders, size
-        self.labels = sorted(set(photos) | {label for label, table in renders.items() if len(table)})
+    def __init__(self, photos: dict[str, np.ndarray], renders: RowsByClass, size: int) -> None:
+        self.photos, self.renders, self.size = photos, renders.tables, size
+        self.labels = sorted(set(photos) | {label for label, table in renders.tables.items() if len(table)})
 
     def draw(self, label: str, rng: np.random.Generator) -> np.ndarray:
         """A random picture of a class as a camera might have taken it: (size, size, 3) float32 in [0, 1]."""
@@ -52,7 +51,7 @@ def read_photos(items: list[Item], labels: Collection[str], size: int) -> dict[s
 
 def render_shapes(
     bank: ShapeBank, completion: Completion, views: int, size: int, *, folder: Path | None = None
-) -> dict[str, Rows]:
+) -> RowsByClass:
     """`views` pictures of each class, of shapes drawn from the bank."""
     side = round(STORED * size)
 
@@ -63,17 +62,9 @@ def render_shapes(
             colors = shape["colors"] if shape["colored"] else None
             yield {"picture": photograph(shape["points"], colors, rng, side)}
 
-    return {
-        label: Rows(
-            completion.renders(views),
-            [("picture", np.uint8, (side, side, 4))],
-            partial(make, label),
-            folder=folder,
-            name=f"renders {label}",
-            made_of=bank.made_of,
-        )
-        for label in bank.labels
-    }
+    counts = {label: completion.renders(views) for label in bank.labels}
+    fields: Fields = [("picture", np.uint8, (side, side, 4))]
+    return RowsByClass.of(counts, fields, make, folder=folder, name="renders", made_of=bank.made_of)
 
 
 def over_background(render: np.ndarray, rng: np.random.Generator) -> np.ndarray:

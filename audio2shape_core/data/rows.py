@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,25 @@ class RowsByClass:
 
     def __init__(self, tables: dict[str, Rows]) -> None:
         self.tables = tables
+
+    @classmethod
+    def of(
+        cls,
+        counts: Mapping[str, int],
+        fields: Fields,
+        make: Callable[[str, list[int]], Iterable[Row]],
+        *,
+        folder: Path | None = None,
+        name: str = "",
+        made_of: str = "",
+    ) -> RowsByClass:
+        """A table of `counts[label]` rows for each class; `make(label, indices)` and the rest as in `Rows`."""
+        return cls(
+            {
+                label: Rows(count, fields, partial(make, label), folder=folder, name=f"{name} {label}", made_of=made_of)
+                for label, count in counts.items()
+            }
+        )
 
     @property
     def labels(self) -> list[str]:

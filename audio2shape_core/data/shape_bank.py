@@ -6,7 +6,6 @@ Letters: N points.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from audio2shape_core.clouds import resize_cloud
 from audio2shape_core.data.canonical import about_z, canonicalize, normalize
 from audio2shape_core.data.completion import Completion
 from audio2shape_core.data.manifest import Item, item_of, load_points, read_manifest, read_rows
-from audio2shape_core.data.rows import Arrays, Fields, Row, Rows, file_states, fingerprint
+from audio2shape_core.data.rows import Arrays, Fields, Row, Rows, RowsByClass, file_states, fingerprint
 from audio2shape_core.synthetic.shapes import procedural_shape
 from audio2shape_core.vocabulary import Vocabulary
 
@@ -43,10 +42,6 @@ class ShapeBank:
         return made.draw(rng)
 
 
-def shape_fields(num_points: int) -> Fields:
-    return [("points", np.float32, (num_points, 3)), ("colors", np.uint8, (num_points, 3)), ("colored", bool, ())]
-
-
 def real_shapes(items: list[Item], indices: list[int], num_points: int) -> Iterator[Row]:
     """Real shapes in canonical pose, resampled to one size: those of the given indices."""
     for index, (cloud, color) in zip(indices, load_points([items[i] for i in indices])):
@@ -54,13 +49,6 @@ def real_shapes(items: list[Item], indices: list[int], num_points: int) -> Itera
         posed = canonicalize(cloud, item.label, yaw_deg=item.yaw_deg)
         points, chosen = resize_cloud(posed, num_points, np.random.default_rng((0, index)))
         yield {"points": points, "colors": 128 if color is None else color[chosen], "colored": color is not None}
-
-
-def made_shapes(label: str, seeds: list[int], num_points: int) -> Iterator[Row]:
-    """Procedural shapes of a class."""
-    for seed in seeds:
-        points, colors = procedural_shape(label, seed, num_points)
-        yield {"points": points, "colors": colors, "colored": True}
 
 
 def augment(points: np.ndarray, rng: np.random.Generator, *, turn: float, stretch: float = 1.18) -> np.ndarray:
@@ -97,25 +85,23 @@ def training_bank(
     """
     items = training_items(data, vocabulary)
     state = fingerprint(items, file_states(dict.fromkeys(item.path for item in items)), made, num_points)
-    tables = {}
-    for label in vocabulary.names:
-        own = [item for item in items if item.label == label]
-        count = completion.shapes(label, made, real=len(own))
-        tables[label] = (
-            Rows(
-                len(own),
-                shape_fields(num_points),
-                partial(real_shapes, own, num_points=num_points),
-                folder=folder,
-                name=f"real shapes {label}",
-                made_of=state,
-            ),
-            Rows(
-                count,
-                shape_fields(num_points),
-                partial(made_shapes, label, num_points=num_points),
-                folder=folder,
-                name=f"made shapes {label}",
-            ),
-        )
-    return ShapeBank(tables, state)
+    own = {label: [item for item in items if item.label == label] for label in vocabulary.names}
+    counts = {label: len(real) for label, real in own.items()}
+    wanted = {label: completion.shapes(label, made, real=real) for label, real in counts.items()}
+    fields: Fields = [
+        ("points", np.float32, (num_points, 3)),
+        ("colors", np.uint8, (num_points, 3)),
+        ("colored", bool, ()),
+    ]
+
+    def pose(label: str, indices: list[int]) -> Iterator[Row]:
+        return real_shapes(own[label], indices, num_points)
+
+    def make(label: str, seeds: list[int]) -> Iterator[Row]:
+        for seed in seeds:
+            points, colors = procedural_shape(label, seed, num_points)
+            yield {"points": points, "colors": colors, "colored": True}
+
+    real = RowsByClass.of(counts, fields, pose, folder=folder, name="real shapes", made_of=state)
+    procedural = RowsByClass.of(wanted, fields, make, folder=folder, name="made shapes")
+    return ShapeBank({label: (real.tables[label], procedural.tables[label]) for label in vocabulary.names}, state)

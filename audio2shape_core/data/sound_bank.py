@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from audio2shape_core.audio import SAMPLE_RATE, load_audio
 from audio2shape_core.data.completion import Completion
 from audio2shape_core.data.manifest import Item, read_manifest
-from audio2shape_core.data.rows import Row, Rows, file_states, fingerprint
+from audio2shape_core.data.rows import Fields, Row, Rows, RowsByClass, file_states, fingerprint
 from audio2shape_core.errors import InputError
 from audio2shape_core.presets import MadeItems
 from audio2shape_core.synthetic.sounds import synthesize
@@ -137,22 +136,18 @@ def training_sounds(
     folder: where made sounds are kept. Raises InputError for a name without any sound.
     """
     bank = SoundBank.read([i for i in read_manifest(data, "audio", "train") if i.label in vocabulary.classes])
-    waveforms, labels = [], []
+    counts = {}
+    for label in vocabulary.names:
+        recordings = len(bank.by_label.get(label, ()))
+        wanted = made.decoys if recordings else made.sounds
+        counts[label] = completion.sounds(label, wanted, recordings=recordings)
 
     def make(label: str, seeds: list[int]) -> Iterator[Row]:
         for seed in seeds:
             yield {"waveform": to_int16(synthesize(label, seed, made.seconds))}
 
-    for label in vocabulary.names:
-        recordings = len(bank.by_label.get(label, ()))
-        count = completion.sounds(label, made.decoys if recordings else made.sounds, recordings=recordings)
-        table = Rows(
-            count,
-            [("waveform", np.int16, (round(made.seconds * SAMPLE_RATE),))],
-            partial(make, label),
-            folder=folder,
-            name=f"made sounds {label}",
-        )
-        waveforms += [(table, index) for index in range(count)]
-        labels += [label] * count
-    return bank.completed_with(SoundBank(waveforms, labels), made.decoy_share)
+    fields: Fields = [("waveform", np.int16, (round(made.seconds * SAMPLE_RATE),))]
+    tables = RowsByClass.of(counts, fields, make, folder=folder, name="made sounds").tables
+    rows = [(label, (tables[label], index)) for label, count in counts.items() for index in range(count)]
+    others = SoundBank([row for _, row in rows], [label for label, _ in rows])
+    return bank.completed_with(others, made.decoy_share)

@@ -22,8 +22,7 @@ from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
 from audio2shape_core.evaluation.retrieval import Embedded, Embedder, both_ways
 from audio2shape_core.evaluation.set_metrics import pairwise_chamfer, spread, subsample
 from audio2shape_core.evaluation.shape_sets import compare_sets
-from audio2shape_core.evaluation.shape_sets import report as report_sets
-from audio2shape_core.evaluation.task import Task, mean, shown
+from audio2shape_core.evaluation.task import Task, mean
 from audio2shape_core.pipeline import AudioToShape
 from audio2shape_core.results import Heard
 from audio2shape_core.shape import Shape
@@ -197,7 +196,6 @@ def evaluate_generation(task: Task) -> dict:
         for name, folder in task.ablations.items():
             other = AudioToShape.load(folder, device=str(task.device))
             result["ablations"][name] = seeds_of(other, hear(other, items), task)
-    report(result, sets)
     if task.picture:
         draw_sheet(sampled, task.picture)
     return result
@@ -207,25 +205,3 @@ def seeds_of(model: AudioToShape, heard: list[tuple[Item, Heard]], task: Task) -
     """Share of clouds of the right class over three seeds: mean and spread (largest minus smallest)."""
     runs = [class_accuracy(imagine_all(model, heard, seed), task)["class_accuracy"]["truth"] for seed in range(3)]
     return {"class_accuracy": float(np.mean(runs)), "spread": float(np.ptp(runs))}
-
-
-def report(result: dict, sets: dict) -> None:
-    """Print the tables."""
-    for label, right in result["per_class"]["shape"].items():
-        print(f"{label:12s} heard {result['per_class']['audio'][label]:6.1%}   shape judged right {right:6.1%}")
-    accuracy = result["class_accuracy"]
-    print(
-        f"macro: heard {result['audio_accuracy']:.1%}, shape against truth {accuracy['truth']:.1%}, against heard "
-        f"{accuracy['heard']:.1%}; the judge on the gallery {shown(result['judge_accuracy'], '.1%')}"
-    )
-    for name, row in result["semantic"].items():
-        if row:
-            figures = f"mAP {row['map']:.1%} (chance {row['chance_map']:.1%})  r@1 {row['recall@1']:6.1%}"
-            print(f"generated {name:14s} {figures}")
-    report_sets(sets)
-    cov, mmd, nna = (shown(result["sets_heard_right"][key], ".4f") for key in ("coverage", "mmd", "one_nna"))
-    print(f"of sounds heard right: COV {cov}, MMD {mmd}, 1-NNA {nna}")
-    median = shown(result["seed_variety"]["median"], ".2f")
-    print(f"eight seeds of one recording vary {median} times as much as real shapes do (median of classes)")
-    for name, row in result.get("ablations", {}).items():
-        print(f"{name:20s} shape against truth {row['class_accuracy']:6.1%} (spread over 3 seeds {row['spread']:.1%})")

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from audio2shape_core.data.canonical import YAWS, canonicalize, normalize, turn
 from audio2shape_core.data.manifest import load_points, read_manifest
 from audio2shape_core.evaluation.set_metrics import pairwise_chamfer, subsample
-from audio2shape_core.evaluation.task import Task, mean, shown
+from audio2shape_core.evaluation.task import Task, mean
 
 FEWEST, MOST = 5, 24  # shapes of a class: fewer say nothing, more would only take longer
 POINTS = 256
@@ -51,12 +51,4 @@ def evaluate_headings(task: Task) -> dict:
             "canonical": agreement(posed),
         }
     means = {key: mean(row[key] for row in per_class.values()) for key in ("as_found", "canonical")}
-    report({"per_class": per_class, **means})
     return {"per_class": per_class, **means}
-
-
-def report(result: dict) -> None:
-    """Print a row a class."""
-    print(f"{'face one way':14s}{'shapes':>8s}{'as found':>10s}{'canonical':>11s}")
-    for label, row in {**result["per_class"], "mean": {**result, "shapes": ""}}.items():
-        print(f"{label:14s}{row['shapes']:>8}{shown(row['as_found'], '.0%'):>10s}{shown(row['canonical'], '.0%'):>11s}")

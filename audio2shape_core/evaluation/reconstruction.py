@@ -101,7 +101,6 @@ def evaluate_reconstruction(task: Task) -> dict:
     for name, folder in task.ablations.items():
         other, _, _ = models.load_autoencoder(folder / "autoencoder.safetensors")
         result["ablations"][name] = summary(samples, reconstruct(other, samples, task)[0])
-    report(result)
     if task.picture:
         draw_interpolation(model, [one.shape for one in samples], NUM_POINTS, task.picture)
     return result
@@ -142,23 +141,3 @@ def codebook_use(codes: torch.Tensor, size: int) -> dict[str, float]:
         perplexity.append(float(torch.exp(-(share * (share + 1e-12).log()).sum())))
         used.append(float((share > 0).float().mean()))
     return {"perplexity": float(np.mean(perplexity)), "used": float(np.mean(used)), "size": size}
-
-
-def report(result: dict) -> None:
-    """Print CD and EMD with their floors, a row a class."""
-    others = "".join(f"{name + ' CD':>14s}{'EMD':>8s}" for name in result["ablations"])
-    print(f"{'':14s}{'CD':>8s}{'floor':>8s}{'x':>6s}{'EMD':>8s}{'floor':>8s}{'x':>6s}{'F@.02':>8s}{others}")
-    rows = {**result["per_class"], "modelnet40": result["modelnet40"], "mean": result}
-    for label, row in rows.items():
-        if row["mean"]:
-            made, floor = row["mean"], row["floor"]
-            figures = (f"{made[k]:8.4f}{floor[k]:8.4f}{made[k] / floor[k]:6.2f}" for k in ("cd", "emd"))
-            beside = (compared(other, label) for other in result["ablations"].values())
-            print(f"{label:14s}", *figures, f"{made['fscore']:8.2f}", *beside, sep="")
-    use = result["codebook"]
-    print(f"codebook: {use['used']:.0%} of {use['size']} codes used, perplexity {use['perplexity']:.0f}")
-
-
-def compared(other: dict, label: str) -> str:
-    row = other if label == "mean" else other["per_class"].get(label)
-    return f"{row['mean']['cd']:14.4f}{row['mean']['emd']:8.4f}" if row else ""

@@ -8,7 +8,6 @@ the shape's own cloud. Harder circumstances (`circumstances`) are tried on some 
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterable
@@ -37,12 +36,8 @@ OTHER_SEED = 0  # of the procedural shape that is the other one of the class; tr
 
 
 def evaluate_refinement(task: Task) -> dict:
-    """`measure_refinement` of the split's coloured shapes, and `photographs` of its photographs; prints both."""
-    result = measure_refinement(coloured_shapes(task), task)
-    print("\n".join(table(result)))
-    result["photographs"] = measure_photographs(task)
-    print(json.dumps(result["photographs"]))
-    return result
+    """`measure_refinement` of the split's coloured shapes, and `measure_photographs` of its photographs."""
+    return measure_refinement(coloured_shapes(task), task) | {"photographs": measure_photographs(task)}
 
 
 def measure_refinement(shapes: Iterable[tuple[str, np.ndarray, np.ndarray]], task: Task, seed: int = 0) -> dict:
@@ -195,38 +190,3 @@ def _summary(rows: list[dict]) -> dict:
         means["pose_error_deg"] = float(np.median(columns["pose_error_deg"]))
     seconds = {key.removeprefix("seconds_"): means.pop(key) for key in list(means) if key.startswith("seconds_")}
     return means | ({"seconds": seconds} if seconds else {})
-
-
-def table(result: dict) -> list[str]:
-    """What was asked and what was measured, as lines of Markdown."""
-
-    def lower(figures: dict, half: str) -> str:
-        before, after = (figures[f"cd_{half}_{when}"] for when in ("before", "after"))
-        return f"{before:.4f} -> {after:.4f} ({100 * (after / before - 1):+.1f} %)"
-
-    rows = [
-        ("L1 on the fitted view, true pose", "<= .0032", f"{result['l1_view']:.4f}"),
-        ("L1 on the fitted view, estimated pose", "<= .010", f"{result['l1_view_estimated']:.4f}"),
-    ]
-    for name, figures in (("itself, bent", result), ("another of its class", result.get("other_instance"))):
-        if figures:
-            before, after = figures["psnr_held_out_before"], figures["psnr_held_out"]
-            rows += [
-                (f"CD of the seen half, from {name}", "15 % lower", lower(figures, "seen")),
-                (f"CD of the unseen half, from {name}", "<= + 3 %", lower(figures, "unseen")),
-                (f"PSNR of held-out views, from {name}", ">= + 3 dB", f"{before:.1f} -> {after:.1f} dB"),
-            ]
-    rows += [
-        ("CD of the seen half: itself, bent, only resampled", "", f"{result['cd_seen_resampled']:.4f}"),
-        ("CD of the seen half: another sample of the truth", "", f"{result['cd_seen_floor']:.4f}"),
-        ("pose error, same-instance cloud, median", "<= 8 degrees", f"{result['pose_error_deg']:.1f}"),
-        ("pose search", "<= 4 s", f"{result['seconds']['pose']:.1f} s"),
-    ]
-    if "wrong_object" in result:
-        wrong = result["wrong_object"]
-        rows += [
-            ("wrong object refused", ">= 80 %", f"{wrong['refused']:.0%}"),
-            ("right object accepted, bent cloud", "", f"{wrong['right_accepted']:.0%}"),
-        ]
-    rows += [(f"L1 on the fitted view, {k}", "", f"{result[k]['l1_view']:.4f}") for k in ("cluttered", "occluded")]
-    return ["| | asked | here |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]

@@ -6,6 +6,7 @@ The command line is built from this table, so nothing heavy is imported here.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -118,9 +119,9 @@ def evaluate(
     )
     module, _, function = EVALUATIONS[name].function.partition(".")
     result = getattr(import_module(f"audio2shape_core.evaluation.{module}"), function)(task)
-    counts = ", ".join(f"{count} {kind}" for kind, count in task.completion.made.items())
-    print(f"made where the set has none or too few: {counts}")
-    return without_nan({**result, "made": task.completion.made})
+    result = without_nan({**result, "made": task.completion.made})
+    print("\n".join(lines_of(result)))
+    return result
 
 
 def without_nan(value: Any) -> Any:
@@ -130,3 +131,19 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [without_nan(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def lines_of(result: dict[str, Any], name: str = "") -> Iterator[str]:
+    """Results as lines of text: a heading a group, a row an entry, a column a figure."""
+    plain = {key: value for key, value in result.items() if not isinstance(value, dict)}
+    if plain:
+        yield f"{name:26s}" + "  ".join(f"{key} {_shown(value)}" for key, value in plain.items())
+    for key, value in result.items():
+        if isinstance(value, dict):
+            yield from lines_of(value, f"{name} {key}".strip())
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return " .. ".join(map(_shown, value))
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

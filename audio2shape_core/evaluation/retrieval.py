@@ -22,7 +22,7 @@ from audio2shape_core.evaluation.confusion import confusion_matrix, draw_confusi
 from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
 from audio2shape_core.evaluation.retrieval_metrics import retrieval_metrics
 from audio2shape_core.evaluation.robustness import CHANGES
-from audio2shape_core.evaluation.task import Task, shown
+from audio2shape_core.evaluation.task import Task
 from audio2shape_core.results import Heard
 from audio2shape_core.synthetic.renders import photograph
 from audio2shape_core.vocabulary import Vocabulary
@@ -183,33 +183,9 @@ def evaluate_retrieval(task: Task) -> dict:
     }
     found = result["audio_to_shape"]
     result["chance_map"] = found and found["chance_map"]
-    report(result)
     if task.picture:
         named = set(sounds.figures("label"))
         heard = [label for label in embedder.vocabulary.names if label in labels or label in named]
         matrix = confusion_matrix(labels, list(sounds.figures("label")), heard)
         draw_confusion(task.picture, matrix, heard, f"{task.split}: what each recording was taken for")
     return result
-
-
-def report(result: dict) -> None:
-    """Print the tables: mAP with its interval and the chance level beside it."""
-    print(f"gallery: {result['gallery_size']} shapes, {result['gallery_made']} procedural; images are renders of it")
-    print(f"{'':26s}{'mAP':>8s}{'95 % interval':>17s}{'chance':>8s}{'hit@1':>8s}{'recall@1':>10s}")
-    zero = {f"zero-shot {k}": v for k, v in result["zero_shot"].items()}
-    for name, row in {**result, **zero}.items():
-        if isinstance(row, dict) and "map" in row:
-            low, high = row["map_interval"]
-            print(
-                f"{name:26s}{row['map']:8.1%}{low:9.1%} ..{high:5.1%}{row['chance_map']:8.1%}{row['class_hit@1']:8.1%}"
-                f"{row['recall@1']:10.1%}"
-            )
-    accuracy, macro = (shown(result[key], ".1%") for key in ("audio_accuracy", "audio_accuracy_macro"))
-    keys = ("calibration_error", "known_unknown_auroc", "known_unknown_auroc_confidence")
-    error, familiarity, confidence = (shown(result[key], ".3f") for key in keys)
-    print(
-        f"class named right {accuracy} (macro {macro}), calibration error {error}; AUROC of known against unknown "
-        f"sounds: familiarity {familiarity}, confidence {confidence}"
-    )
-    for name, row in (result["robustness"] or {}).items():
-        print(f"{name:26s} audio_to_shape mAP {shown(row['map'], '6.1%')}   named right{row['accuracy']:7.1%}")

@@ -23,7 +23,7 @@ from audio2shape_core.evaluation.set_metrics import (
     set_metrics,
     subsample,
 )
-from audio2shape_core.evaluation.task import Task, mean, shown
+from audio2shape_core.evaluation.task import Task, mean
 
 FEWEST = 4  # references of a class: the manifold of three neighbours needs one more
 TRAINING = ("coverage", "mmd", "one_nna")  # measured of training shapes, too
@@ -83,14 +83,3 @@ def compare_sets(
         result |= {"emd": average("emd", "nn_distance")}
         result |= {f"{key}_emd": average("emd", key) for key in ("one_nna", "coverage")}
     return result | {"per_class": per_class}
-
-
-def report(sets: dict) -> None:
-    """A line a class; beside each column in `TRAINING` what training shapes score."""
-    columns = {"COV": "coverage", "MMD": "mmd", "1-NNA": "one_nna"}
-    titles = [title for name in columns for title in (name, "train")] + ["precision", "1-NNA EMD"]
-    keys = [key for name in columns.values() for key in (name, f"{name}_training")] + ["precision", "one_nna_emd"]
-    print(f"{'':12s}" + "".join(f"{title:>10s}" for title in titles))
-    rows = {label: {**row["cd"], "one_nna_emd": row["emd"]["one_nna"]} for label, row in sets["per_class"].items()}
-    for label, row in {**rows, "mean": sets}.items():
-        print(f"{label:12s}" + "".join(f"{shown(row.get(key), '.4f'):>10s}" for key in keys))

@@ -19,7 +19,7 @@ from audio2shape_core.errors import InputError
 from audio2shape_core.evaluation.gallery import read_gallery
 from audio2shape_core.evaluation.generation import hear, judge_classes, macro
 from audio2shape_core.evaluation.set_metrics import minimum_matching_distance, pairwise_chamfer, spread, subsample
-from audio2shape_core.evaluation.task import Task, mean, shown
+from audio2shape_core.evaluation.task import Task, mean
 from audio2shape_core.generation.samplers import SAMPLERS
 from audio2shape_core.pipeline import AudioToShape
 from audio2shape_core.settings import Sampling
@@ -74,10 +74,6 @@ def evaluate_sweep(task: Task) -> dict:
         "steps": {value: measure(steps=value) for value in tqdm(sizes.steps, "steps")},
         "sampler": {name: measure(sampler=name, steps=sizes.sampler_steps) for name in tqdm(SAMPLERS, "sampler")},
     }
-    for name, rows in result.items():
-        for value, row in rows.items():
-            figures = (f"as heard {shown(row['as_heard'], '.1%')}", f"MMD {shown(row['mmd'], '.4f')}")
-            print(f"{name} {value:<5}", *figures, f"variety {shown(row['variety'], '.2f')}", sep="  ")
     if task.picture:
         draw_sweep(result, task.picture)
     return result

@@ -8,7 +8,6 @@ goes on alone. Then both are frozen and teach: their cached embeddings draw the 
 import copy
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from audio2shape_core.alignment.losses import centre_loss, tri_modal_loss
 from audio2shape_core.alignment.tri_encoder import TriEncoder
 from audio2shape_core.data.image_bank import ImageBank, read_photos, render_shapes
 from audio2shape_core.data.manifest import read_manifest
-from audio2shape_core.data.rows import Row, Rows, RowsByClass
+from audio2shape_core.data.rows import Fields, Row, RowsByClass
 from audio2shape_core.data.shape_bank import ShapeBank, augment
 from audio2shape_core.data.sound_bank import SoundBank, blend, mask_spectrogram
 from audio2shape_core.training.fit_familiarity import fit_familiarity
@@ -219,16 +218,6 @@ class Alignment:
                 rngs = [np.random.default_rng((1, index, *label.encode())) for index in part]
                 yield from ({"embedding": row} for row in embed(label, rngs).float().cpu().numpy())
 
-        return RowsByClass(
-            {
-                label: Rows(
-                    count,
-                    [("embedding", np.float32, (self.run.preset.alignment.embed_dim,))],
-                    partial(make, label),
-                    folder=self.run.made,
-                    name=f"{name} embeddings {label}",
-                    made_of=taught_by + made_of,
-                )
-                for label, count in counts.items()
-            }
-        )
+        fields: Fields = [("embedding", np.float32, (self.run.preset.alignment.embed_dim,))]
+        made_of += taught_by
+        return RowsByClass.of(counts, fields, make, folder=self.run.made, name=f"{name} embeddings", made_of=made_of)

@@ -4,7 +4,6 @@ Letters: B batch, L context tokens, T latent tokens, C channels.
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ import torch
 from audio2shape_core.alignment.tri_encoder import TriEncoder
 from audio2shape_core.audio import SAMPLE_RATE
 from audio2shape_core.data import shape_bank
-from audio2shape_core.data.rows import Row, Rows, RowsByClass
+from audio2shape_core.data.rows import Fields, Row, RowsByClass
 from audio2shape_core.data.sound_bank import SoundBank, blend
 from audio2shape_core.generation.vqvae import PointCloudVQVAE
 from audio2shape_core.presets import DiffuseRecipe
@@ -46,19 +45,10 @@ def context_rows(
 
     with torch.inference_mode():
         one = encoder.context(*encoder.audio(torch.zeros(1, int(window_s * SAMPLE_RATE), device=run.device)))[0]
-    return RowsByClass(
-        {
-            label: Rows(
-                recipe.views * len(sounds.by_label[label]),
-                [("context", np.float16, tuple(one.shape)), ("heard", np.int32, ())],
-                partial(make, label),
-                folder=run.made,
-                name=f"contexts {label}",
-                made_of=made_of + sounds.made_of,
-            )
-            for label in names
-        }
-    )
+    counts = {label: recipe.views * len(sounds.by_label[label]) for label in names}
+    fields: Fields = [("context", np.float16, tuple(one.shape)), ("heard", np.int32, ())]
+    made_of += sounds.made_of
+    return RowsByClass.of(counts, fields, make, folder=run.made, name="contexts", made_of=made_of)
 
 
 def latent_rows(
@@ -79,16 +69,6 @@ def latent_rows(
             yield from ({"latent": latent} for latent in latents)
 
     shape = (autoencoder.encoder.num_tokens, len(autoencoder.latent_mean))
-    return RowsByClass(
-        {
-            label: Rows(
-                recipe.latents,
-                [("latent", np.float16, shape)],
-                partial(make, label),
-                folder=run.made,
-                name=f"latents {label}",
-                made_of=made_of + bank.made_of,
-            )
-            for label in bank.labels
-        }
-    )
+    fields: Fields = [("latent", np.float16, shape)]
+    counts = dict.fromkeys(bank.labels, recipe.latents)
+    return RowsByClass.of(counts, fields, make, folder=run.made, name="latents", made_of=made_of + bank.made_of)
