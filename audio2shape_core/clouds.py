@@ -88,3 +88,12 @@ def _surface_axes(points: np.ndarray) -> np.ndarray:
     _, index = nearest_points(points, points, NEIGHBORS_FOR_NORMALS)
     local = points[index] - points[index].mean(1, keepdims=True)  # (N, K, 3)
     return np.linalg.eigh(np.einsum("nki,nkj->nij", local, local))[1]
+
+
+def isolation(points: np.ndarray) -> np.ndarray:
+    """How well each point is held by its neighbours: (N, 3) -> (N,) float32 in (0, 1], 1 for a typical point.
+
+    A stray point of a generated cloud lies several times farther from its fourth neighbour than most do.
+    """
+    distance = np.asarray(cKDTree(points).query(points, k=5)[0])[:, -1]
+    return np.minimum(1.0, 1.5 * np.median(distance) / np.maximum(distance, 1e-9)).astype(np.float32)

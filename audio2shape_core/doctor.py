@@ -68,7 +68,8 @@ def check_weights(weights: str | None, device: str, *, load: bool) -> str:
     Raises InputError where they or the device cannot be used.
     """
     from audio2shape_core import checkpoint
-    from audio2shape_core.pipeline import AudioToShape, choose_device
+    from audio2shape_core.device import choose_device
+    from audio2shape_core.pipeline import AudioToShape
 
     if load:
         model = AudioToShape.load(weights, device=device)

@@ -13,18 +13,18 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 
 from audio2shape_core import models
 from audio2shape_core.alignment.listening import listen
 from audio2shape_core.alignment.tri_encoder import TriEncoder
 from audio2shape_core.camera import Camera
 from audio2shape_core.checkpoint import WEIGHTS
-from audio2shape_core.clouds import resize_cloud
+from audio2shape_core.clouds import isolation, resize_cloud
+from audio2shape_core.device import choose_device
 from audio2shape_core.errors import Cancelled, DeadlineMissed, InputError
 from audio2shape_core.frame import Frame
 from audio2shape_core.generation.denoiser import UNetDenoiser
@@ -43,19 +43,6 @@ if TYPE_CHECKING:
 DEFAULTS = Settings()
 LEAST_REFINING_S = 1.0  # before a deadline, below which an image is not looked at
 ASSUMED_SIZE = (256, 256)  # pixels of the camera assumed when there is none
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:N` -> a device that exists. Raises InputError for one that does not."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"unknown device {name!r}; expected auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"device {name!r} is not there ({torch.cuda.device_count()} CUDA devices); use --device auto")
-    return device
 
 
 class AudioToShape:
@@ -293,43 +280,50 @@ class AudioToShape:
         notices = [] if known else [f"unknown sound, most like {heard.label} (confidence {heard.confidence:.2f})"]
         coarse = self.imagine(heard, settings.sampling, stopwatch=watch, on_step=tell)
 
-        shape, refined, pose_source = coarse, None, "assumed"
+        shape, refined, problem = coarse, None, ""
         if frame is not None:
-            if settings.refining.iterations == 0:
-                notices.append("image not used: refinement is off (0 iterations)")
-            elif deadline is not None and deadline - time.monotonic() < LEAST_REFINING_S:
-                notices.append("image not used: no time was left before the deadline")
-            else:
-                try:
-                    run: dict[str, Any] = {
-                        "seed": settings.sampling.seed,
-                        "deadline": deadline,
-                        "stopwatch": watch,
-                        "on_step": tell,
-                    }
-                    shape, refined = self.refine(coarse, frame, settings.refining, **run)
-                except Exception as error:
-                    if not _leaves_the_shape(error):
-                        raise
-                    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-                    notices.append(f"image not used: {kind}{error}")
-        if frame is not None and refined is not None and refined.accepted:
-            pose_source = "given" if frame.pose_known else "fitted"
-        elif refined is not None:
-            notices.append(f"image not used: {refined.reason}")
+            shape, refined, problem = self._fit_or_say_why(coarse, frame, settings, deadline, watch, tell)
+        if problem:
+            notices.append(f"image not used: {problem}")
+        fitted = frame is not None and not problem
         return Generation(
             shape=shape,
             coarse=coarse,
             heard=heard,
             known=known,
             refined=refined,
-            pose_source=pose_source,
+            pose_source="assumed" if not fitted else "given" if frame and frame.pose_known else "fitted",
             notice="; ".join(notices),
             timings_ms=watch.timings_ms(),
             seed=settings.sampling.seed,
             device=str(self.device),
             weights_sha256=self.weights_sha256,
         )
+
+    def _fit_or_say_why(
+        self, coarse: Shape, frame: Frame, settings: Settings, deadline: float | None, watch: Stopwatch, tell: OnStep
+    ) -> tuple[Shape, Refined | None, str]:
+        """The refined shape, or the coarse one and why the image was not used; and the fit, if one was tried."""
+        if settings.refining.iterations == 0:
+            return coarse, None, "refinement is off (0 iterations)"
+        if deadline is not None and deadline - time.monotonic() < LEAST_REFINING_S:
+            return coarse, None, "no time was left before the deadline"
+        try:
+            shape, refined = self.refine(
+                coarse,
+                frame,
+                settings.refining,
+                seed=settings.sampling.seed,
+                deadline=deadline,
+                stopwatch=watch,
+                on_step=tell,
+            )
+        except Exception as error:
+            if not _leaves_the_shape(error):
+                raise
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            return coarse, None, f"{kind}{error}"
+        return shape, refined, refined.reason
 
     def place(self, shape: Shape, camera: Camera) -> Shape:
         """Put a shape before a camera, in metres.
@@ -350,12 +344,3 @@ def _leaves_the_shape(error: Exception) -> bool:
     """
     fatal = isinstance(error, (Cancelled, MemoryError, torch.OutOfMemoryError))
     return not fatal and not (isinstance(error, RuntimeError) and "CUDA error" in str(error))
-
-
-def isolation(points: np.ndarray) -> np.ndarray:
-    """How well each point is held by its neighbours: (N, 3) -> (N,) float32 in (0, 1], 1 for a typical point.
-
-    A stray point of a generated cloud lies several times farther from its fourth neighbour than most do.
-    """
-    distance = np.asarray(cKDTree(points).query(points, k=5)[0])[:, -1]
-    return np.minimum(1.0, 1.5 * np.median(distance) / np.maximum(distance, 1e-9)).astype(np.float32)

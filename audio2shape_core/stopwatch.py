@@ -28,6 +28,13 @@ class Stopwatch:
         finally:
             self.add(name, time.monotonic() - began)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the time of the block out of the total: it is not of this run."""
+        began = time.monotonic()
+        yield
+        self.start += time.monotonic() - began
+
     def add(self, name: str, seconds: float) -> None:
         self._seconds[name] += seconds
 

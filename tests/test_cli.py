@@ -206,6 +206,7 @@ def test_a_guidance_out_of_range_is_refused_in_one_line(value, capsys):
         (["--fx", "300"], "--fx without --image has no effect"),
         (["--refine-steps", "5"], "--refine-steps without --image has no effect"),
         (["--time-budget", "5"], "--time-budget without --image has no effect"),
+        (["--guidance", "1", "--guided-share", "0.5"], "has no effect"),
         (["--image", "i.png", "--refine-steps", "0"], "--refine-steps 0 has no effect"),
         (["--image", "i.png", "--cx", "5"], "need a focal length"),
     ],

@@ -14,7 +14,8 @@ from audio2shape_core.checkpoint import WEIGHTS
 from audio2shape_core.cli.main import main
 from audio2shape_core.data.canonical import turn
 from audio2shape_core.evaluation.headings import agreement
-from audio2shape_core.evaluation.registry import EVALUATIONS, Sizes, evaluate
+from audio2shape_core.evaluation.registry import EVALUATIONS, evaluate
+from audio2shape_core.evaluation.task import Sizes
 from audio2shape_core.synthetic.shapes import procedural_shape
 from audio2shape_core.synthetic.sounds import synthesize
 

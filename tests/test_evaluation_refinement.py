@@ -11,9 +11,8 @@ from audio2shape_core.camera import Camera
 from audio2shape_core.evaluation.circumstances import bar, before_clutter
 from audio2shape_core.evaluation.metrics import chamfer
 from audio2shape_core.evaluation.refinement import half_chamfers, measure_refinement, rotation_error
-from audio2shape_core.evaluation.registry import Sizes
 from audio2shape_core.evaluation.scene import Scene
-from audio2shape_core.evaluation.task import Task
+from audio2shape_core.evaluation.task import Sizes, Task
 from audio2shape_core.evaluation.visibility import seen_points
 from audio2shape_core.synthetic.shapes import procedural_shape
 

@@ -10,8 +10,7 @@ import torch
 from audio2shape_core.data.completion import Completion
 from audio2shape_core.data.manifest import COLUMNS
 from audio2shape_core.evaluation.photographs import TILE, measure_photographs
-from audio2shape_core.evaluation.registry import Sizes
-from audio2shape_core.evaluation.task import Task
+from audio2shape_core.evaluation.task import Sizes, Task
 from audio2shape_core.synthetic.renders import photograph
 from audio2shape_core.synthetic.shapes import procedural_shape
 

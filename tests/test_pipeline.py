@@ -16,7 +16,8 @@ from audio2shape_core.vocabulary import Vocabulary
 if not (WEIGHTS / "denoiser.safetensors").is_file():
     pytest.skip("the shipped weights are not in this checkout", allow_module_level=True)
 
-from audio2shape_core.pipeline import AudioToShape, isolation
+from audio2shape_core.clouds import isolation
+from audio2shape_core.pipeline import AudioToShape
 from audio2shape_core.settings import Refining, Sampling, Settings
 from audio2shape_core.synthetic.sounds import synthesize
 

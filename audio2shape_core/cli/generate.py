@@ -15,6 +15,8 @@ from audio2shape_core.files import check_paths
 from audio2shape_core.settings import Listening, Refining, Sampling, Settings
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from audio2shape_core.camera import Camera
     from audio2shape_core.frame import Frame
     from audio2shape_core.pipeline import AudioToShape
@@ -80,24 +82,38 @@ def run(args: argparse.Namespace) -> int:
     frame = read_frame(args) if args.image else None
 
     from audio2shape_core.audio import load_audio
+    from audio2shape_core.stopwatch import Stopwatch
 
-    if not several:
-        load_audio(jobs[0][0], channel=args.channel)  # a bad recording is refused before the model is loaded
-
-    from audio2shape_core.pipeline import AudioToShape
-
-    model = AudioToShape.load(args.weights, device=args.device)
+    model: AudioToShape | None = None
     results, refused = [], 0
     for audio, output, preview in jobs:
+        watch = Stopwatch()
         try:
-            results.append(make(model, audio, args.channel, output, preview, frame, settings))
+            with watch.stage("decode"):
+                waveform = load_audio(audio, channel=args.channel)
         except InputError as error:
             if not several:
                 raise
             print(f"audio2shape: {error}", file=sys.stderr)
             refused += 1
+            continue
+        with watch.paused():  # a bad recording is refused before the model is loaded
+            model = model or load_model(args.weights, args.device)
+        on_step, close = progress_bars()
+        try:
+            made = model.generate(waveform, frame=frame, settings=settings, stopwatch=watch, on_step=on_step)
+        finally:
+            close()
+        write(made, waveform, output, preview, frame)
+        results.append(describe(made, audio, output))
     write_json(args.json, {"results": results, "refused": refused} if several else results[0])
     return 2 if refused else 0
+
+
+def load_model(weights: str | None, device: str) -> AudioToShape:
+    from audio2shape_core.pipeline import AudioToShape
+
+    return AudioToShape.load(weights, device=device)
 
 
 def plan(audio: list[str], output: str | None, preview: str | None) -> list[tuple[str, str, str | None]]:
@@ -130,6 +146,8 @@ def refuse_idle_options(args: argparse.Namespace) -> None:
             raise InputError(f"--{given[0].replace('_', '-')} without --image has no effect: give both or neither")
     elif args.refine_steps == 0:
         raise InputError("--image with --refine-steps 0 has no effect: leave one of them out")
+    if args.guidance == 1 and args.guided_share is not None:
+        raise InputError("--guided-share with --guidance 1, which is none, has no effect: leave one of them out")
     if (args.cx is not None or args.cy is not None) and args.fx is None and args.fy is None:
         raise InputError("--cx and --cy need a focal length: give --fx, too")
 
@@ -165,27 +183,8 @@ def camera_of(args: argparse.Namespace, width: int, height: int) -> Camera | Non
     return camera.with_pose(Camera.look_at(*args.view, width=width, height=height, fov_deg=fov).world_to_camera)
 
 
-def make(
-    model: AudioToShape,
-    audio: str,
-    channel: int,
-    output: str,
-    preview: str | None,
-    frame: Frame | None,
-    settings: Settings,
-) -> dict:
-    """Make and write one shape; returns what goes into the JSON."""
-    from audio2shape_core.audio import load_audio
-    from audio2shape_core.stopwatch import Stopwatch
-
-    watch = Stopwatch()
-    with watch.stage("decode"):
-        waveform = load_audio(audio, channel=channel)
-    on_step, close = progress_bars()
-    try:
-        made = model.generate(waveform, frame=frame, settings=settings, stopwatch=watch, on_step=on_step)
-    finally:
-        close()
+def write(made: Generation, waveform: np.ndarray, output: str, preview: str | None, frame: Frame | None) -> None:
+    """Write the shape and its picture, and say in a line what was made."""
     made.shape.save(output)
     if preview:
         from audio2shape_core.preview import save_preview
@@ -198,7 +197,6 @@ def make(
     )
     if made.notice:
         print(f"  {made.notice}")
-    return describe(made, audio, output)
 
 
 def describe(made: Generation, audio: str, output: str) -> dict:

@@ -58,7 +58,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from audio2shape_core.pipeline import choose_device
+    from audio2shape_core.device import choose_device
     from audio2shape_core.presets import PRESETS
     from audio2shape_core.training.run import Run
     from audio2shape_core.vocabulary import Vocabulary

@@ -12,6 +12,7 @@ from audio2shape_core.data.completion import Completion
 from audio2shape_core.data.manifest import Item
 from audio2shape_core.data.rows import Fields, Row, RowsByClass
 from audio2shape_core.data.shape_bank import ShapeBank
+from audio2shape_core.pictures import read_photo
 from audio2shape_core.synthetic.renders import photograph
 
 STORED = 1.25  # pictures are kept this much larger than the encoder's input, for random crops
@@ -42,10 +43,10 @@ def read_photos(items: list[Item], labels: Collection[str], size: int) -> dict[s
     by_label: dict[str, list[np.ndarray]] = {}
     side = round(STORED * size)
     for item in items:
-        picture = cv2.imread(str(item.path), cv2.IMREAD_COLOR) if item.label in labels else None
+        picture = read_photo(item.path) if item.label in labels else None
         if picture is not None:
             square = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
-            by_label.setdefault(item.label, []).append(cv2.cvtColor(square, cv2.COLOR_BGR2RGB))
+            by_label.setdefault(item.label, []).append(square)
     return {label: np.stack(pictures) for label, pictures in by_label.items()}
 
 

@@ -23,6 +23,7 @@ from audio2shape_core.evaluation.gallery import GalleryShape, read_gallery
 from audio2shape_core.evaluation.retrieval_metrics import retrieval_metrics
 from audio2shape_core.evaluation.robustness import CHANGES
 from audio2shape_core.evaluation.task import Task
+from audio2shape_core.pictures import read_photo
 from audio2shape_core.results import Heard
 from audio2shape_core.synthetic.renders import photograph
 from audio2shape_core.vocabulary import Vocabulary
@@ -91,9 +92,9 @@ class Embedder:
         """The photographs of the split; pictures that cannot be decoded are left out."""
         vectors, kept = [], []
         for item in read_manifest(task.data, "photo", task.split):
-            picture = cv2.imread(str(item.path), cv2.IMREAD_COLOR) if item.label in labels else None
+            picture = read_photo(item.path) if item.label in labels else None
             if picture is not None:
-                vectors.append(self._picture(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)))
+                vectors.append(self._picture(picture))
                 kept.append(item.label)
         return self._stack(vectors, kept)
 

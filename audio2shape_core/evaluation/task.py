@@ -11,8 +11,26 @@ import torch
 
 from audio2shape_core.data.completion import Completion
 from audio2shape_core.data.manifest import labels_of
-from audio2shape_core.evaluation.registry import Sizes
 from audio2shape_core.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much the evaluations sample. Smaller sizes take less time and say less."""
+
+    gallery: int = 5  # shapes a class at least, in retrieval
+    reconstructed: tuple[int, int] = (4, 12)  # shapes a class at least and at most
+    emd_points: int = 1024  # of reconstructions: exact matching is cubic
+    sets: int = 16  # samples and references a class, where sets are compared
+    set_points: tuple[int, int] = (512, 256)  # there: for the Chamfer distance, and for EMD
+    iterations: int = 200  # of refinement
+    side: int = 128  # pixels of its images
+    harder: int = 12  # shapes on which harder circumstances are tried
+    swept: int = 6  # recordings and references a class, in the sweep
+    guidance: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.5, 6.0)
+    guided_shares: tuple[float, ...] = (0.3, 0.5, 0.7, 0.85, 1.0)
+    steps: tuple[int, ...] = (5, 10, 20, 40)
+    sampler_steps: int = 40  # where samplers are compared: DDIM and DDPM need more than the default
 
 
 @dataclass(frozen=True)
