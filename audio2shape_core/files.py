@@ -1,4 +1,4 @@
-"""Files are read within bounds, and appear whole or not at all. Nothing but a regular file is ever replaced."""
+"""Files appear whole or not at all. Nothing but a regular file is ever replaced. How they are read, sources.py says."""
 
 from __future__ import annotations
 
@@ -74,21 +74,6 @@ def inside(folder: StrPath, name: StrPath) -> Iterator[Path]:
     finally:
         if held >= 0:
             os.close(held)
-
-
-def read_bytes(path: StrPath, largest: int = 2**30) -> bytes:
-    """What a file holds. Raises InputError where there is no regular file, or one of over `largest` bytes."""
-    path = _checked(path)
-    try:
-        if not path.is_file():
-            raise InputError(f"no file at {path}; expected the name of one")
-        with path.open("rb") as file:
-            data = file.read(largest + 1)
-    except OSError as error:
-        raise InputError(f"cannot read {path} ({error.strerror or error}); expected a file") from error
-    if len(data) > largest:
-        raise InputError(f"{path} holds over {largest >> 20} MiB; expected a smaller file")
-    return data
 
 
 def check_writable(*paths: StrPath | None) -> None:

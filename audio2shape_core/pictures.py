@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from audio2shape_core.errors import InputError
-from audio2shape_core.sources import open_source, shown
+from audio2shape_core.sources import read_bytes, shown
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # damage is refused here in one line; sizes are checked here too
 
@@ -46,7 +46,7 @@ class Picture:
 
 def read_picture(path: str | os.PathLike[str]) -> Picture:
     """Decode a picture file. Raises InputError, in one line, for anything that is not one, damaged or far too large."""
-    return decode_picture(_bytes_of(path), shown(path))
+    return decode_picture(read_bytes(path, EXPECTED, MAX_FILE_BYTES), shown(path))
 
 
 def decode_picture(data: bytes, name: str = "picture") -> Picture:
@@ -78,7 +78,7 @@ def read_mask(path: str | os.PathLike[str], picture: Picture) -> np.ndarray:
     Raises InputError for another size, and for a mask without object or without background.
     """
     name = f"mask {shown(path)}"
-    values, size = decode_values(_bytes_of(path), name, soft=False)
+    values, size = decode_values(read_bytes(path, EXPECTED, MAX_FILE_BYTES), name, soft=False)
     if size != (picture.width, picture.height):
         raise InputError(
             f"{name}: is {size[0]} x {size[1]}, expected {picture.width} x {picture.height} pixels, as the picture"
@@ -169,14 +169,6 @@ def decode_values(
     values = _upright(values, turn)
     height, width = values.shape[:2]
     return values, size if (size[0] >= size[1]) == (width >= height) else size[::-1]
-
-
-def _bytes_of(path: str | os.PathLike[str]) -> bytes:
-    with open_source(path, EXPECTED) as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise InputError(f"{shown(path)}: holds over {MAX_FILE_BYTES >> 20} MB, expected {EXPECTED}: scale it down")
-    return data
 
 
 def _formats() -> tuple[str, ...]:

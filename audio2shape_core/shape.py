@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from audio2shape_core.errors import InputError
-from audio2shape_core.files import read_bytes, replacing
+from audio2shape_core.files import replacing
 from audio2shape_core.formats import gaussians_ply, npz, ply, splat
+from audio2shape_core.sources import read_bytes
 from audio2shape_core.splats import Splats
 
 GAUSSIANS_PLY = ".3dgs.ply"  # the ending that asks for the 3D Gaussians instead of the points: both formats end in .ply
@@ -88,7 +89,7 @@ class Shape:
         Each Gaussian is a point, too. Raises InputError for anything else.
         """
         path = Path(path)
-        data = read_bytes(path, npz.LARGEST_FILE if path.suffix == ".npz" else LARGEST_FILE)
+        data = read_bytes(path, largest=npz.LARGEST_FILE if path.suffix == ".npz" else LARGEST_FILE)
         try:
             if path.suffix == ".npz":
                 return cls._from_arrays(*npz.decode(data, NPZ_NAMES).values())

@@ -13,7 +13,10 @@ from audio2shape_core.errors import InputError
 
 def shown(path: str | os.PathLike[str]) -> str:
     """A path as it can be printed on one line, whatever bytes its name holds."""
-    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    try:
+        name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # characters that no file name can hold
+        name = os.fsdecode(path).encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
@@ -49,3 +52,12 @@ def _check_kind(status: os.stat_result, name: str, what: str) -> None:
         raise InputError(f"{name}: is {sort}, expected {what}: save what comes from it to a file first")
     if status.st_size == 0:
         raise InputError(f"{name}: the file is empty, expected {what}: record or copy it again")
+
+
+def read_bytes(path: str | os.PathLike[str], what: str = "a file", largest: int = 2**30) -> bytes:
+    """What a regular file holds. Raises InputError as `open_source`, and for over `largest` bytes."""
+    with open_source(path, what) as file:
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise InputError(f"{shown(path)}: holds over {largest >> 20} MiB, expected {what} of less")
+    return data

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from audio2shape_core.errors import InputError
-from audio2shape_core.files import read_bytes
 from audio2shape_core.formats import obj
 from audio2shape_core.formats.obj import Mesh
 from audio2shape_core.shape import SUFFIXES, Shape
+from audio2shape_core.sources import read_bytes
 
 if TYPE_CHECKING:
     from viser import ViserServer
@@ -39,7 +39,7 @@ def read_scene(path: str) -> Shape | Mesh:
     if file.suffix != ".obj":
         return Shape.load(file)
     try:
-        return obj.decode(read_bytes(file, obj.LARGEST_FILE))
+        return obj.decode(read_bytes(file, largest=obj.LARGEST_FILE))
     except ValueError as error:
         raise InputError(f"cannot read {path} ({error}); expected a Wavefront .obj with v and f lines") from error
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from audio2shape_core.cli.main import main
 from audio2shape_core.errors import InputError
-from audio2shape_core.files import check_paths, check_writable, inside, new_folder, read_bytes, replacing
+from audio2shape_core.files import check_paths, check_writable, inside, new_folder, replacing
+from audio2shape_core.sources import read_bytes
 
 
 def write(path, data=b"new"):
@@ -134,7 +135,7 @@ def test_what_is_not_a_file_is_never_replaced(tmp_path, kind, through_link):
         with pytest.raises(InputError, match=f"it is a {kind}"):
             attempt(place)
     assert os.lstat(place) == before
-    with pytest.raises(InputError, match="no file at"):
+    with pytest.raises(InputError, match="expected a file"):
         read_bytes(place)
 
 
@@ -168,7 +169,7 @@ def test_too_much_is_not_read(tmp_path):
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(InputError, match="over 1 MiB"):
-        read_bytes(tmp_path / "sparse", 2**20)
+        read_bytes(tmp_path / "sparse", largest=2**20)
 
 
 def test_a_folder_appears_filled_and_takes_no_other_place(tmp_path):
