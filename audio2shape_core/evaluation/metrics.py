@@ -2,7 +2,7 @@
 
 Which Chamfer distance a paper means is seldom said, so here the name says it: `chamfer` sums two means of plain
 distances, `chamfer(..., squared=True)` of squared ones (PointFlow, arXiv:1906.12320). No number means anything without
-the floor: what two samplings of the very same surface score, `sampling_floor`.
+the floor: what two samplings of the very same surface score.
 """
 
 from __future__ import annotations
@@ -63,24 +63,3 @@ def fscore(a: np.ndarray, b: np.ndarray, tau: float) -> float:
     """
     precision, recall = np.mean(nearest_distances(a, b) <= tau), np.mean(nearest_distances(b, a) <= tau)
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
-
-
-def sampling_floor(points: np.ndarray, num_points: int = 2048, *, tau: float = 0.02, seed: int = 0) -> dict[str, float]:
-    """What a perfect reconstruction scores: two disjoint random halves of one dense sampling of a surface.
-
-    Arguments: points (M, 3) with M >= 2 * num_points, drawn independently from the surface.
-    Returns {"cd", "cd_squared", "emd", "fscore"}. Raises InputError for too few points.
-    """
-    points = _cloud(points, "points")
-    if len(points) < 2 * num_points:
-        raise InputError(
-            f"sampling floor of {num_points} points from {len(points)}, expected twice as many: ask for fewer"
-        )
-    order = np.random.default_rng(seed).permutation(len(points))
-    a, b = points[order[:num_points]], points[order[num_points : 2 * num_points]]
-    return {
-        "cd": chamfer(a, b),
-        "cd_squared": chamfer(a, b, squared=True),
-        "emd": emd(a, b),
-        "fscore": fscore(a, b, tau),
-    }
