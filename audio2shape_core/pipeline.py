@@ -1,4 +1,4 @@
-"""The whole way from sound to shape: listen, imagine, refine. The only file that knows all stages.
+"""The whole way from sound to shape: listen, look, imagine, refine. The only file that knows all stages.
 
 model = AudioToShape.load()
 generation = model.generate(load_audio("guitar.ogg"), settings=Settings(sampling=Sampling(seed=1)))

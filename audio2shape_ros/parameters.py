@@ -118,7 +118,7 @@ TABLE: tuple[Parameter, ...] = (
         "trigger.listen_s",
         1.5,
         "Seconds to listen on after an onset before a first shape is made; if the sound goes "
-        "on, a better founded one follows when it ends or audio.window_s were heard.",
+        "on, a second one follows when it has ended or audio.window_s have been heard.",
         0.1,
         10.0,
     ),

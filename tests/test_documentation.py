@@ -262,3 +262,13 @@ def test_no_archaic_words() -> None:
                 if words.search(line):
                     found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_snippets_are_written_as_mkdocs_reads_them(page):
+    """A formatter once took `--8<-- "file"` for Python, and the page showed it instead of the file."""
+    for line in page.read_text().splitlines():
+        if re.search(r"8\s*<\s*-", line):
+            name = re.search(r'^--8<-- "([^":]+)', line)
+            assert name, line
+            assert (ROOT / name[1]).is_file()

@@ -19,7 +19,7 @@ class Trigger:
     """Modes of trigger.mode: continuous, onset, on_demand. Called from one thread at a time.
 
     After an onset there is a first shape when trigger.listen_s were heard, or at once when the sound ends; and if it
-    goes on, a better founded one when it ends or audio.window_s were heard: its decay tells a guitar from a saxophone.
+    goes on, a second one when it has ended or audio.window_s have been heard: the decay separates guitar and saxophone.
     """
 
     def __init__(self, settings: Settings) -> None:
