@@ -8,14 +8,22 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 
 from audio2shape_core.errors import InputError
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # ROS 2 Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 # rclpy gives these two no public name.
 RCLError: type[Exception] = rclpy_implementation.RCLError
@@ -34,6 +42,17 @@ def optional(module: str, name: str = "") -> Any | None:
     except ImportError:
         return None
     return getattr(found, name, None) if name else found
+
+
+def subscribe_latched(
+    node: Node, kind: type, topic: str, callback: Callable[[Any], None], group: CallbackGroup
+) -> Subscription:
+    """A subscription to what was published once and is kept for latecomers, to stand beside an ordinary one.
+
+    It does not match publishers that keep nothing. The ordinary one does, so rclpy's warning of that is switched off.
+    """
+    silent = SubscriptionEventCallbacks(use_default_callbacks=False)
+    return node.create_subscription(kind, topic, callback, LATCHED, callback_group=group, event_callbacks=silent)
 
 
 def seconds(stamp: Time) -> float:

@@ -22,7 +22,7 @@ from audio2shape_ros.audio.stamps import Losses, SoundClock
 from audio2shape_ros.diagnostics import ERROR, OK, WARN, Report
 from audio2shape_ros.errors import NoAudio
 from audio2shape_ros.parameters import Settings
-from audio2shape_ros.ros import LATCHED, STEADY
+from audio2shape_ros.ros import STEADY, subscribe_latched
 
 FOLLOW_S = 0.5  # between two looks at the publishers
 RING_S = 12.0  # longer than the longest window
@@ -106,9 +106,9 @@ class AudioInput:
         if ros_drivers_family():
             from audio_common_msgs.msg import AudioInfo
 
-            for qos in (LATCHED, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)):
-                info = node.create_subscription(AudioInfo, "audio_info", self._on_info, qos, callback_group=group)
-                self._infos.append(info)
+            qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+            plain = node.create_subscription(AudioInfo, "audio_info", self._on_info, qos, callback_group=group)
+            self._infos = [plain, subscribe_latched(node, AudioInfo, "audio_info", self._on_info, group)]
         self._timer = node.create_timer(FOLLOW_S, self._follow, callback_group=group, clock=STEADY)
         self._follow()
 

@@ -24,7 +24,7 @@ from audio2shape_ros.camera.images import compressed_to_rgb, image_to_rgb, pinho
 from audio2shape_ros.diagnostics import OK, WARN, Report
 from audio2shape_ros.errors import NoImage
 from audio2shape_ros.parameters import Settings
-from audio2shape_ros.ros import LATCHED, seconds, stamp_fault
+from audio2shape_ros.ros import seconds, stamp_fault, subscribe_latched
 
 KEPT = 8  # recent images, so that the one nearest the sound can be taken
 QUIET_S = 3.0  # without an image this long, the camera is off
@@ -95,7 +95,7 @@ class CameraInput:
                 )
                 self._subscriptions.append(subscription)
             # Some drivers send it once and latch it, perhaps before this node started.
-            latched = node.create_subscription(CameraInfo, "camera_info", self._on_info, LATCHED, callback_group=group)
+            latched = subscribe_latched(node, CameraInfo, "camera_info", self._on_info, group)
             self._subscriptions.append(latched)
         except Exception:  # of an override that is none
             self.close()

@@ -165,7 +165,7 @@ def test_clear_shows_nothing(client, microphone):
     assert not refused.success
 
 
-def test_image_is_used_and_gives_its_frame(client, microphone):
+def test_image_is_used_and_gives_its_frame(client, process, microphone):
     node = client.node
     images = node.create_publisher(Image, "/image", qos_profile_sensor_data)
     infos = node.create_publisher(CameraInfo, "/camera_info", qos_profile_sensor_data)
@@ -200,6 +200,7 @@ def test_image_is_used_and_gives_its_frame(client, microphone):
     else:
         assert "image not used: " in shape.notice
         assert not pictures  # nothing is drawn of a fit that was refused
+    assert "incompatible QoS" not in process.said()  # camera_info is asked for in two ways, of which one matches
 
 
 def test_detection_markers_and_timings_go_with_the_shape(client, microphone):
