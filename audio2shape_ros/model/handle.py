@@ -81,7 +81,7 @@ class ModelHandle:
         self, load: Callable[[ModelOptions], Model], options: ModelOptions, log: Callable[[str], None]
     ) -> None:
         self._load, self._options, self._log = load, options, log
-        self._talking = threading.Lock()
+        self._talking, self._reaping = threading.Lock(), threading.Lock()
         self._numbers = itertools.count()
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
@@ -99,7 +99,19 @@ class ModelHandle:
     @property
     def pid(self) -> int | None:
         process = self._process
-        return process.pid if process is not None and process.exitcode is None else None
+        return process.pid if process is not None and self._exit_code(process) is None else None
+
+    def _exit_code(self, process: BaseProcess, patience_s: float | None = 0.0) -> int | None:
+        """How a process ended, waiting for the end for so long (None: as long as it takes); None while it runs.
+
+        The system tells it only once, so one thread at a time asks.
+        """
+        if patience_s == 0.0 or not wait([process.sentinel], patience_s):
+            with self._reaping:
+                return process.exitcode
+        with self._reaping:
+            process.join()  # it ends a moment after its end of the pipe does
+            return process.exitcode
 
     def start(self) -> None:
         """Start the process and wait until the model is loaded.
@@ -129,7 +141,7 @@ class ModelHandle:
             process.kill()
         what, said = self._receive()
         if what == "refused":
-            process.join()
+            self._exit_code(process, None)
             raise InputError(said)
         self.info, self.problem, self._loaded = said, "", True
 
@@ -146,7 +158,7 @@ class ModelHandle:
             if self._ended and self._process is process:
                 process.kill()
                 break
-        process.join()
+        self._exit_code(process, None)
         self.silent_s = 0.0
 
     def stop(self) -> None:
@@ -155,7 +167,7 @@ class ModelHandle:
         process = self._process
         if process is not None:
             process.kill()
-            process.join()
+            self._exit_code(process, None)
             self._process = None
         self._deaths, self._not_before, self.problem = 0, 0.0, ""
 
@@ -278,8 +290,7 @@ class ModelHandle:
         process = self._process
         if not self.wanted or process is None:
             return
-        process.join(5)  # the pipe ends a moment before the process does
-        code = process.exitcode
+        code = self._exit_code(process, 5.0)  # the pipe ends a moment before the process does
         how = f"died (exit code {code})"
         if code is not None and code < 0:
             memory = ", perhaps out of memory" if -code == signal.SIGKILL else ""
